@@ -1,0 +1,277 @@
+"""The whole experiment as frozen dataclasses, checked once, before any work.
+
+The YAML groups in `conf/` fill these classes; `tessy.pipeline.compose` turns Hydra's result into
+one `Experiment`. A field's comment is its documentation. What cannot be combined is refused by
+`check`, with the value, the place and the mend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tessy.errors import ConfigError, nearest
+
+STAGES = ("questions", "predictor", "synthesize", "sft", "evaluate", "report")
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How tokens are drawn. Temperature 0 is greedy."""
+
+    temperature: float = 0.6  # the paper's, for synthesis and evaluation
+    top_p: float = 1.0  # nucleus; 1.0 keeps all tokens
+    top_k: int = 0  # 0 keeps all tokens
+    max_tokens: int = 40960  # thinking and answer together
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A student or a teacher."""
+
+    name: str  # as it appears in tables and artifact names
+    path: str  # Hugging Face id or a local folder
+    dialect: str  # how it renders prompts and thinks: a name in tessy.dialects
+    parameters: float  # total parameters, for estimates of memory and GPU hours
+    active_parameters: float  # parameters that work on each token (less than all in a mixture)
+    context: int  # longest sequence in tokens
+    tensor_parallel: int = 1  # GPUs a replica when a server is started for it
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Who generates tokens."""
+
+    kind: Literal["transformers", "vllm"]  # in-process, or vLLM's HTTP server
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # transformers only
+    batch_size: int = 64  # samples in flight (transformers: rows of the batch)
+    # CPU threads for matrix work; 0 leaves torch's choice. Tiny models are fastest with 1.
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class QuestionsConfig:
+    """Where the questions to synthesize answers for come from."""
+
+    source: Literal["mini", "paper"]
+    samples: int  # how many (question, repeat) pairs are synthesized
+    unique: int  # how many different questions they are drawn from
+
+
+@dataclass(frozen=True)
+class PredictorConfig:
+    """The two boundary predictors: who may write the next word (paper, section 3.2)."""
+
+    name: str
+    source: Literal["checkpoint", "train"]
+    student: str = ""  # folder or hub id: judges what the student writes (source=checkpoint)
+    teacher: str = ""  # the same for what the teacher writes
+    base: str = ""  # model to train them from (source=train)
+    segments: int = 0  # annotated thinking segments per predictor (source=train)
+
+
+@dataclass(frozen=True)
+class MethodConfig:
+    """A way to make the data."""
+
+    name: str  # as in the paper's table 1
+    kind: Literal["tessy", "teacher_only", "student_only"]
+    span_tokens: int = 20  # k of algorithm 1: the longest draft before the boundary is looked for
+    final_answer: Literal["student", "teacher"] = "student"  # teacher is figure 9 (kind tessy)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Supervised fine-tuning."""
+
+    name: str
+    epochs: int
+    global_batch: int  # samples an optimizer step, over all devices
+    learning_rate: float
+    max_length: int  # tokens; longer samples are dropped and counted
+    warmup_ratio: float = 0.03
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    precision: Literal["fp32", "bf16"] = "bf16"
+    micro_batch: int = 1  # samples a device and forward pass; accumulation is derived
+    checkpoints_per_epoch: int = 1  # how often a resumable state is saved
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """What the models are evaluated on."""
+
+    name: str
+    kind: Literal["mini", "lcb_pro", "ojbench"]
+    runs: int  # independent answers a problem; pass@1 is their mean
+    problems: int = 0  # 0: all of the benchmark
+    split: str = ""  # the benchmark's own name for a part of it
+    language: Literal["python", "cpp"] = "python"
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """Limits and parallelism of the sandbox that runs the programs."""
+
+    workers: int = 2  # submissions judged at once
+    cpu_seconds: float = 2.0  # a test
+    memory_mb: int = 256  # a test
+    output_kb: int = 1024  # stdout and stderr together, a test
+    processes: int = 16
+
+
+@dataclass(frozen=True)
+class MiniConfig:
+    """The miniature world."""
+
+    seed: int = 0  # names a world: which compositions are train, development and held out
+    # Several worlds in one experiment, pooled in its report; empty means the one of `seed`.
+    seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """Where curves and tables are logged besides the outputs folder."""
+
+    kind: Literal["none", "wandb"] = "wandb"
+    project: str = "tessy"
+    entity: str = ""  # W&B team; empty is the default of the account
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What the report shows; changing it retrains nothing."""
+
+    examples: int = 4  # problems whose trajectories are shown in full
+    bootstrap: int = 10_000  # resamples behind each 95 % interval
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything a run depends on."""
+
+    name: str  # names the folder of reports
+    stages: tuple[str, ...]  # a part of STAGES in order, or ("plan",)
+    student: ModelConfig
+    teacher: ModelConfig
+    engine: EngineConfig
+    questions: QuestionsConfig
+    predictor: PredictorConfig
+    methods: Mapping[str, MethodConfig]
+    benchmarks: Mapping[str, BenchmarkConfig]
+    train: TrainConfig
+    sampling: SamplingConfig  # of synthesis
+    judge: JudgeConfig
+    mini: MiniConfig
+    tracking: TrackingConfig
+    report: ReportConfig
+    outputs_dir: str  # everything a run writes goes there
+    seed: int  # of synthesis and evaluation
+    sft_seeds: tuple[int, ...]  # one training and evaluation each
+    learning_rates: tuple[float, ...]  # the dial: train with each; empty means train.learning_rate
+    debug: bool  # tracebacks
+
+    @property
+    def worlds(self) -> tuple[int, ...]:
+        """Seeds of the miniature worlds of this experiment."""
+        return self.mini.seeds or (self.mini.seed,)
+
+    def with_all_learning_rates(self) -> tuple[float, ...]:
+        return self.learning_rates or (self.train.learning_rate,)
+
+
+def check(experiment: Experiment) -> None:
+    """Refuse what cannot be: wrong ranges and values that exclude each other.
+
+    Raises:
+        ConfigError: naming the option, its value and the mend.
+    """
+    for stage in experiment.stages:
+        if stage not in STAGES and stage != "plan":
+            raise ConfigError(f"stage={stage!r} is unknown", nearest(stage, (*STAGES, "all", "plan")))
+    e = experiment
+    positive: dict[str, float] = {
+        "questions.samples": e.questions.samples,
+        "questions.unique": e.questions.unique,
+        "train.epochs": e.train.epochs,
+        "train.global_batch": e.train.global_batch,
+        "train.micro_batch": e.train.micro_batch,
+        "train.learning_rate": min(e.with_all_learning_rates()),
+        "train.max_length": e.train.max_length,
+        "train.checkpoints_per_epoch": e.train.checkpoints_per_epoch,
+        "engine.batch_size": e.engine.batch_size,
+        "sampling.max_tokens": e.sampling.max_tokens,
+        "judge.workers": e.judge.workers,
+        "judge.cpu_seconds": e.judge.cpu_seconds,
+        "judge.memory_mb": e.judge.memory_mb,
+        "judge.output_kb": e.judge.output_kb,
+        "judge.processes": e.judge.processes,
+        "report.bootstrap": e.report.bootstrap,
+        **{f"methods.{name}.span_tokens": m.span_tokens for name, m in e.methods.items()},
+        **{f"benchmarks.{name}.runs": b.runs for name, b in e.benchmarks.items()},
+        **{
+            f"benchmarks.{name}.sampling.max_tokens": b.sampling.max_tokens
+            for name, b in e.benchmarks.items()
+        },
+    }
+    for option, value in positive.items():
+        if value <= 0:
+            raise ConfigError(f"{option}={value} must be positive", f"set {option} above 0")
+    samplings = {"sampling": e.sampling} | {
+        f"benchmarks.{name}.sampling": b.sampling for name, b in e.benchmarks.items()
+    }
+    for place, sampling in samplings.items():
+        _check_sampling(place, sampling)
+    _check_combinations(e)
+
+
+def _check_sampling(place: str, sampling: SamplingConfig) -> None:
+    if sampling.temperature < 0:
+        raise ConfigError(
+            f"{place}.temperature={sampling.temperature} is negative", "use 0 for greedy decoding"
+        )
+    if not 0 < sampling.top_p <= 1:
+        raise ConfigError(f"{place}.top_p={sampling.top_p} is outside (0, 1]", "use 1.0 for no cut")
+    if sampling.top_k < 0:
+        raise ConfigError(f"{place}.top_k={sampling.top_k} is negative", "use 0 for no cut")
+
+
+def _check_combinations(e: Experiment) -> None:
+    if not e.methods:
+        raise ConfigError("no method is chosen", "set method=tessy")
+    if not e.benchmarks:
+        raise ConfigError("no benchmark is chosen", "set benchmark=mini or benchmark=[lcb_pro,ojbench]")
+    if not e.sft_seeds:
+        raise ConfigError("sft_seeds=[] trains nothing", "set sft_seeds=[0]")
+    if e.questions.unique > e.questions.samples:
+        raise ConfigError(
+            f"questions.unique={e.questions.unique} exceeds questions.samples={e.questions.samples}",
+            "draw at least one sample a question",
+        )
+    if e.train.global_batch % e.train.micro_batch:
+        raise ConfigError(
+            f"train.global_batch={e.train.global_batch} is not a multiple of "
+            f"train.micro_batch={e.train.micro_batch}",
+            "choose a micro_batch that divides the global batch",
+        )
+    if len(set(e.worlds)) != len(e.worlds) or len(set(e.sft_seeds)) != len(e.sft_seeds):
+        raise ConfigError(
+            f"mini.seeds={list(e.worlds)}, sft_seeds={list(e.sft_seeds)} repeat a seed",
+            "name each seed once; a repeated one is not new evidence",
+        )
+    mini = {
+        "questions": e.questions.source == "mini",
+        "student": e.student.dialect.startswith("mini"),
+        "teacher": e.teacher.dialect.startswith("mini"),
+        **{f"benchmark {name}": b.kind == "mini" for name, b in e.benchmarks.items()},
+    }
+    if len(set(mini.values())) > 1:
+        inside = ", ".join(k for k, v in mini.items() if v)
+        outside = ", ".join(k for k, v in mini.items() if not v)
+        raise ConfigError(
+            f"{inside} belong to the miniature world, {outside} do not",
+            "take all of them from it (experiment=mini) or none",
+        )
