@@ -31,7 +31,9 @@ class ModelConfig:
     """A student or a teacher."""
 
     name: str  # as it appears in tables and artifact names
-    path: str  # Hugging Face id or a local folder
+    path: (
+        str  # Hugging Face id, a local folder, or mini:NAME for a checkpoint that ships with tessy
+    )
     dialect: str  # how it renders prompts and thinks: a name in tessy.dialects
     parameters: float  # total parameters, for estimates of memory and GPU hours
     active_parameters: float  # parameters that work on each token (less than all in a mixture)
@@ -191,7 +193,9 @@ def check(experiment: Experiment) -> None:
     """
     for stage in experiment.stages:
         if stage not in STAGES and stage != "plan":
-            raise ConfigError(f"stage={stage!r} is unknown", nearest(stage, (*STAGES, "all", "plan")))
+            raise ConfigError(
+                f"stage={stage!r} is unknown", nearest(stage, (*STAGES, "all", "plan"))
+            )
     e = experiment
     positive: dict[str, float] = {
         "questions.samples": e.questions.samples,
@@ -243,7 +247,9 @@ def _check_combinations(e: Experiment) -> None:
     if not e.methods:
         raise ConfigError("no method is chosen", "set method=tessy")
     if not e.benchmarks:
-        raise ConfigError("no benchmark is chosen", "set benchmark=mini or benchmark=[lcb_pro,ojbench]")
+        raise ConfigError(
+            "no benchmark is chosen", "set benchmark=mini or benchmark=[lcb_pro,ojbench]"
+        )
     if not e.sft_seeds:
         raise ConfigError("sft_seeds=[] trains nothing", "set sft_seeds=[0]")
     if e.questions.unique > e.questions.samples:
@@ -264,8 +270,8 @@ def _check_combinations(e: Experiment) -> None:
         )
     mini = {
         "questions": e.questions.source == "mini",
-        "student": e.student.dialect.startswith("mini"),
-        "teacher": e.teacher.dialect.startswith("mini"),
+        f"student {e.student.name}": e.student.path.startswith("mini:"),
+        f"teacher {e.teacher.name}": e.teacher.path.startswith("mini:"),
         **{f"benchmark {name}": b.kind == "mini" for name, b in e.benchmarks.items()},
     }
     if len(set(mini.values())) > 1:

@@ -157,7 +157,9 @@ def read_jsonl(path: Path, kind: type[R]) -> Iterator[R]:
             try:
                 data = json.loads(line)
             except ValueError as error:
-                raise DataError(f"{where} is not JSON ({error})", "mend or delete the line") from None
+                raise DataError(
+                    f"{where} is not JSON ({error})", "mend or delete the line"
+                ) from None
             if not isinstance(data, dict):
                 raise DataError(f"{where} is not a JSON object", "mend or delete the line")
             yield kind.from_json(data, where)
@@ -190,7 +192,9 @@ def _build(kind: type[R], data: Mapping[str, Any], where: str) -> R:
         )
         raise DataError(f"{where}: not a {kind.__name__} ({said})", "mend or delete the line")
     hints = _hints(kind)
-    return kind(**{k: _value(hints[k], v, f"{where}: {kind.__name__}.{k}") for k, v in data.items()})
+    return kind(
+        **{k: _value(hints[k], v, f"{where}: {kind.__name__}.{k}") for k, v in data.items()}
+    )
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:

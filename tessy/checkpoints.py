@@ -1,0 +1,62 @@
+"""Where a model's files are: shipped with tessy, in a local folder, or in the Hugging Face cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tessy.errors import CheckpointError, MissingError, nearest
+
+MINI = Path(__file__).parent / "mini" / "checkpoints"
+MINI_PREFIX = "mini:"
+
+
+def locate(path: str) -> Path:
+    """The folder that holds a model, complete with tokenizer.
+
+    Args:
+        path: `mini:NAME` (ships with tessy), a local folder, or a Hugging Face id, which must
+            already be in the local cache: nothing is downloaded here.
+
+    Raises:
+        MissingError: the model is not on this machine.
+        CheckpointError: the folder lacks a file.
+    """
+    if path.startswith(MINI_PREFIX):
+        name = path.removeprefix(MINI_PREFIX)
+        folder = MINI / name
+        if not folder.is_dir():
+            known = [p.name for p in MINI.iterdir()] if MINI.is_dir() else []
+            raise MissingError(f"no miniature checkpoint {name!r} in {MINI}", nearest(name, known))
+    elif Path(path).is_dir():
+        folder = Path(path)
+    else:
+        folder = _cached(path)
+    _check_files(folder)
+    return folder
+
+
+def _cached(model_id: str) -> Path:
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(model_id, "config.json") if model_id.count("/") == 1 else None
+    if not isinstance(config, str):
+        raise MissingError(
+            f"model {model_id!r} is neither a folder nor in the Hugging Face cache",
+            f"run `hf download {model_id}` or set the model's path to a folder",
+        )
+    return Path(config).parent
+
+
+def _check_files(folder: Path) -> None:
+    missing = [
+        n
+        for n in ("config.json", "tokenizer.json", "tokenizer_config.json")
+        if not (folder / n).is_file()
+    ]
+    if not list(folder.glob("*.safetensors")):
+        missing.append("*.safetensors")
+    if missing:
+        raise CheckpointError(
+            f"checkpoint {folder} lacks {', '.join(missing)}",
+            "copy the missing files into it or point the model's path at a complete checkpoint",
+        )
