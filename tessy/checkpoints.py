@@ -1,4 +1,4 @@
-"""Where a model's files are: shipped with tessy, in a local folder, or in the Hugging Face cache."""
+"""Where a model's files are: shipped with tessy, a local folder, or the Hugging Face cache."""
 
 from __future__ import annotations
 

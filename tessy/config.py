@@ -254,7 +254,7 @@ def _check_combinations(e: Experiment) -> None:
         raise ConfigError("sft_seeds=[] trains nothing", "set sft_seeds=[0]")
     if e.questions.unique > e.questions.samples:
         raise ConfigError(
-            f"questions.unique={e.questions.unique} exceeds questions.samples={e.questions.samples}",
+            f"questions.unique={e.questions.unique} exceeds samples={e.questions.samples}",
             "draw at least one sample a question",
         )
     if e.train.global_batch % e.train.micro_batch:

@@ -191,7 +191,7 @@ def _build(kind: type[R], data: Mapping[str, Any], where: str) -> R:
             if names
         )
         raise DataError(f"{where}: not a {kind.__name__} ({said})", "mend or delete the line")
-    hints = _hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     return kind(
         **{k: _value(hints[k], v, f"{where}: {kind.__name__}.{k}") for k, v in data.items()}
     )
