@@ -46,8 +46,8 @@ def scores(rows: Sequence[Row]) -> str:
         width = x(row.score.value) - x(0)
         parts.append(svg.rect(x(0), y + 22, width, 18, f"bar {colour(row.method)}", said))
         if len(row.seed_scores) > 1:
-            parts += [svg.circle(x(s), y + 31, 2.2, "seed") for s in row.seed_scores]
-        parts += _whisker(x, row.score, y + 31, "whisker")
+            parts += [svg.circle(x(s), y + 36, 2.2, "seed") for s in row.seed_scores]
+        parts += _whisker(x, row.score, y + 28, "whisker")
     return svg.figure(WIDTH, height, "pass@1 with 95 % intervals", parts)
 
 

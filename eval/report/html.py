@@ -11,7 +11,7 @@ import hashlib
 from html import escape
 from pathlib import Path
 
-from eval.report import background_html, scores_html
+from eval.report import background_html, markup, scores_html
 from eval.report.data import ReportData
 from eval.report.rows import Table
 
@@ -29,12 +29,10 @@ def page(data: ReportData, table: Table, n_examples: int) -> str:
     body = "".join(
         [
             scores_html.header(data, table),
-            scores_html.results(table),
-            scores_html.differences(table),
             scores_html.dial(table),
-            scores_html.style(table),
+            scores_html.results(table),
             background_html.synthesized(data),
-            background_html.training(data),
+            markup.pair(scores_html.style(table), background_html.training(data)),
             background_html.who_wrote_what(data, n_examples),
             background_html.dropped(data),
             background_html.costs(data),

@@ -29,3 +29,8 @@ def plain_table(titles: list[str], rows: list[list[str]], cls: str = "") -> str:
     )
     header = f"<thead><tr>{head}</tr></thead>" if any(titles) else ""
     return f'<div class="scroll"><table class="{cls}">{header}<tbody>{lines}</tbody></table></div>'
+
+
+def pair(left: str, right: str) -> str:
+    """Two sections side by side where there is room."""
+    return f'<div class="pair">{left}{right}</div>' if left and right else left + right

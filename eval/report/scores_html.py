@@ -1,4 +1,4 @@
-"""The page's sections on scores: headline, table, differences, dial, style adoption."""
+"""The page's sections on scores: headline, table, bars and differences, dial, style."""
 
 from __future__ import annotations
 
@@ -45,23 +45,40 @@ def results(table: Table) -> str:
         + "</tr>"
         for row, line in zip(table.rows, cells, strict=True)
     )
-    drawn = "".join(
-        markup.figure(
-            charts.scores(_of(table, benchmark)),
-            f"pass@1 on {escape(benchmark)}, percent. Whiskers: 95 % intervals over problems, "
-            "SFT seeds and worlds. Dots: single trained models.",
-        )
-        for benchmark in _benchmarks(table)
-    )
+    figures = "".join(_score_figures(table, benchmark) for benchmark in _benchmarks(table))
+    drawn = f'<div class="figures">{figures}</div>'
     notes = escape(" ".join(tables.footnotes(table)))
     return markup.section(
         "Results",
         notes,
         '<div class="scroll"><table id="results" class="sortable"><thead><tr>'
         f"{head}</tr></thead><tbody>{lines}</tbody></table></div>"
-        f'<div class="figures">{drawn}</div>',
+        + (_folded(drawn) if table.is_dial else drawn),
         "scores",
     )
+
+
+def _folded(drawn: str) -> str:
+    """A dial has a bar for each learning rate: too many to meet at first sight."""
+    return f"<details><summary>The same as bars and differences</summary>{drawn}</details>"
+
+
+def _score_figures(table: Table, benchmark: str) -> str:
+    rows = _of(table, benchmark)
+    drawn = markup.figure(
+        charts.scores(rows),
+        f"<b>pass@1 on {escape(benchmark)}</b>, percent. Whiskers: 95 % intervals over problems, "
+        "SFT seeds and worlds. Dots: single models.",
+    )
+    compared = [row for row in rows if row.delta_vs_base is not None]
+    pairs = [d for d in table.differences if d.benchmark == benchmark]
+    if compared or pairs:
+        drawn += markup.figure(
+            charts.forest(compared, pairs),
+            f"<b>Paired differences on {escape(benchmark)}</b>, percentage points: both sides "
+            "answer the same problems. * where the 95 % interval excludes zero.",
+        )
+    return drawn
 
 
 def _benchmarks(table: Table) -> list[str]:
@@ -70,26 +87,6 @@ def _benchmarks(table: Table) -> list[str]:
 
 def _of(table: Table, benchmark: str) -> list[Row]:
     return [row for row in table.rows if row.benchmark == benchmark]
-
-
-def differences(table: Table) -> str:
-    drawn = ""
-    for benchmark in _benchmarks(table):
-        rows = [r for r in _of(table, benchmark) if r.delta_vs_base is not None]
-        pairs = [d for d in table.differences if d.benchmark == benchmark]
-        if rows or pairs:
-            drawn += markup.figure(
-                charts.forest(rows, pairs), f"Percentage points on {escape(benchmark)}."
-            )
-    if not drawn:
-        return ""
-    return markup.section(
-        "Paired differences",
-        "Both sides answer the same problems. Left of zero is worse, right is better; "
-        "* where the 95 % interval excludes zero.",
-        f'<div class="figures">{drawn}</div>',
-        "differences",
-    )
 
 
 def dial(table: Table) -> str:
