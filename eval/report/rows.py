@@ -71,8 +71,13 @@ def build_table(data: ReportData, resamples: int, seed: int = 0) -> Table:
     """Score every model of the report.
 
     Raises:
-        DataError: models that must be paired were not asked the same problems equally often.
+        DataError: there are no models, or those that must be paired were not asked the same
+            problems equally often.
     """
+    if not data.models:
+        raise DataError(
+            f"experiment {data.experiment!r} has no answers to report", "run stage=evaluate first"
+        )
     rates = {m.learning_rate for m in data.models if m.learning_rate is not None}
     rows: list[Row] = []
     differences: list[Difference] = []

@@ -118,7 +118,7 @@ def dial(table: Table) -> str:
 
 def style(table: Table) -> str:
     rows = [r for r in table.rows if r.style_student is not None or r.style_teacher is not None]
-    if not rows:
+    if table.is_dial or not rows:  # the dial draws it already
         return ""
     legend = markup.legend({"w-student": "student's style", "w-teacher": "teacher's style"})
     drawn = "".join(

@@ -98,7 +98,7 @@ def printed(table: Table) -> tuple[list[str], list[list[str]]]:
         ("teacher style", [share(row.style_teacher) for row in table.rows]),
         ("data correct", [share(row.data_correct) for row in table.rows]),
         ("teacher tokens", [share(row.teacher_share) for row in table.rows]),
-        ("tokens/answer", [f"{row.mean_tokens:,.0f}" for row in table.rows]),
+        ("answer tokens", [f"{row.mean_tokens:,.0f}" for row in table.rows]),
         ("truncated", [share(row.truncated) for row in table.rows]),
     ]
     kept = [c for c in columns if any(cell != NOTHING for cell in c[1])]
@@ -152,6 +152,8 @@ def footnotes(table: Table) -> list[str]:
     notes.append("Percent; * marks a difference whose 95 % interval excludes zero.")
     if all(row.n_seeds == 1 for row in table.rows):
         notes.append("One SFT seed: the intervals do not include the variance of training.")
+    if any(1 < row.n_worlds < 4 for row in table.rows):
+        notes.append("Two or three worlds say little about others: intervals over them are wide.")
     faults = sum(row.judge_faults for row in table.rows)
     if faults:
         notes.append(f"{faults} answers could not be judged and count as not passed.")
