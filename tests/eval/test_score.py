@@ -120,7 +120,7 @@ def test_swapped_sides_give_the_mirrored_value() -> None:
 
 
 def test_same_input_gives_the_same_interval() -> None:
-    passed = simulate(np.random.default_rng(4), 2, 3, 50, 0, 0)
+    passed = simulate(np.random.default_rng(4), 5, 3, 50, 0, 0)
     assert interval(passed, seed=5) == interval(passed, seed=5)
     assert interval(passed, seed=5) != interval(passed, seed=6)
 
