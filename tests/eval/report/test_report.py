@@ -147,14 +147,17 @@ def test_teacher_share_counts_tokens_of_the_data(tmp_path: Path) -> None:
     assert rows["base"].teacher_share is None
 
 
-def test_terminal_shows_every_row(tmp_path: Path) -> None:
-    table = write_report(make(worlds=1), tmp_path, CONFIG)
-    console = Console(width=200, record=True, file=(tmp_path / "out").open("w"))
+@pytest.mark.parametrize("rates", [(2e-3,), (2.5e-4, 2e-3)])
+def test_terminal_shows_every_row_in_80_columns(rates: tuple[float, ...], tmp_path: Path) -> None:
+    table = write_report(make(worlds=1, rates=rates), tmp_path, CONFIG)
+    console = Console(width=80, record=True, file=(tmp_path / "out").open("w"))
     console.print(terminal(table))
-    printed = console.export_text()
+    lines = console.export_text().splitlines()
     for row in table.rows:
-        assert row.method in printed
-        assert f"{100 * row.score.value:.1f} [" in printed
+        figures = f"{100 * row.score.value:.1f} [{100 * row.score.low:.1f}, "
+        [line] = [x for x in lines if x.startswith(f" {row.method} ") and figures in x]
+        assert "…" not in line
+        assert row.learning_rate is None or ("e-" in line)
 
 
 def test_a_report_without_base_data_or_curves_is_still_written(
