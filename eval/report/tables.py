@@ -79,7 +79,7 @@ def terminal(table: Table) -> RichTable:
 
     benchmarks = {row.benchmark for row in table.rows}
     rich = RichTable(
-        title=" · ".join([table.experiment, *benchmarks][: 3 - len(benchmarks)]),
+        title=" · ".join([table.experiment, *(benchmarks if len(benchmarks) == 1 else ())]),
         caption="\n".join(footnotes(table)),
         caption_justify="left",
         box=SIMPLE_HEAD,

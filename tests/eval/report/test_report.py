@@ -189,6 +189,22 @@ def test_incomplete_or_unequal_answers_are_refused(by_hand: ReportData, tmp_path
         write_report(replace(by_hand, models=()), tmp_path, CONFIG)
 
 
+def test_several_benchmarks_have_rows_and_figures_each(tmp_path: Path) -> None:
+    data = make(worlds=1)
+    other = tuple(replace(m, benchmark="other") for m in data.models)
+    table = write_report(replace(data, models=data.models + other), tmp_path, CONFIG)
+    assert [(r.benchmark, r.method) for r in table.rows] == [
+        (benchmark, method)
+        for benchmark in ("mini", "other")
+        for method in ("base", "student_only", "teacher_only", "tessy")
+    ]
+    page = (tmp_path / "report.html").read_text()
+    assert "pass@1 on mini" in page and "pass@1 on other" in page
+    console = Console(width=100, record=True, file=(tmp_path / "out").open("w"))
+    console.print(terminal(table))
+    assert console.export_text().count(" other ") >= 4
+
+
 def test_other_methods_stand_before_tessy() -> None:
     methods = ["tessy", "teacher_think", "base", "student_only", "teacher_mix", "tessy"]
     assert method_order(methods) == [
