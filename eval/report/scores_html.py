@@ -112,7 +112,7 @@ def dial(table: Table) -> str:
             )
     return markup.section(
         "The dial: SFT learning rate",
-        "How firmly SFT installs the style it is shown decides what it costs.",
+        "What a higher learning rate does to pass@1, and to the style of the answers.",
         f'<div class="figures">{drawn}</div>',
         "dial",
     )
