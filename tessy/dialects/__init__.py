@@ -1,0 +1,34 @@
+"""Dialects: one file a model family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tessy.dialects.base import Dialect
+from tessy.dialects.gpt_oss import gpt_oss
+from tessy.dialects.qwen3 import qwen3
+from tessy.errors import CheckpointError, ConfigError, nearest
+
+DIALECTS: dict[str, Callable[[Any], Dialect]] = {"qwen3": qwen3, "gpt_oss": gpt_oss}
+
+
+def load_dialect(name: str, folder: Path) -> Dialect:
+    """A dialect bound to the tokenizer of the checkpoint in `folder`.
+
+    Raises:
+        ConfigError: no such dialect.
+        CheckpointError: the tokenizer cannot be read or lacks the dialect's tokens.
+    """
+    if name not in DIALECTS:
+        raise ConfigError(f"dialect {name!r} is unknown", nearest(name, DIALECTS))
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"the tokenizer in {folder} cannot be read ({error})", "copy the tokenizer files there"
+        ) from error
+    return DIALECTS[name](tokenizer)
