@@ -142,7 +142,9 @@ def _exit_status(stop: SystemExit) -> int:
 
 def _show_exception() -> int:
     kind, error, trace = sys.exc_info()
-    sys.excepthook(kind, error, trace and trace.tb_next)  # type: ignore[arg-type]
+    assert kind and error and trace
+    frames = trace.tb_next  # without our own
+    sys.excepthook(kind, error.with_traceback(frames), frames)
     return 1
 
 
