@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,15 +14,18 @@ from tessy.config import Experiment
 from tessy.pipeline.graph import Node, build
 from tessy.pipeline.plan import show_plan
 from tessy.pipeline.reporting import (
+    RESULTS,
     TERMINAL,
     losses,
     make_report,
+    read_curve,
     report_folder,
     report_is_there,
 )
 from tessy.pipeline.requirements import require
 from tessy.pipeline.stages import STAGE_FUNCTIONS
 from tessy.pipeline.store import Manifest, Store
+from tessy.pipeline.tracking import Tracker
 
 
 def execute(experiment: Experiment) -> None:
@@ -50,11 +54,14 @@ def execute(experiment: Experiment) -> None:
         return
     todo = [node for node in nodes if node.stage in experiment.stages and node not in done]
     require(experiment, todo, done)
+    tracker = Tracker(experiment.tracking, store.outputs, experiment.name)
     for number, node in enumerate(n for n in todo if n is not report):
         console.print(f"[{number + 1}/{len(todo)}] {node.label}", markup=False)
-        manifests[node.fingerprint] = run_node(node, store, experiment)
+        manifests[node.fingerprint] = run_node(node, store, experiment, tracker)
     if report in todo:
-        make_report(report, nodes, manifests, done_before, store, experiment)
+        with tracker.stage("report", report.name, report.fingerprint, report.config) as log:
+            make_report(report, nodes, manifests, done_before, store, experiment)
+            log.results(json.loads((report_folder(experiment) / RESULTS).read_text("utf-8")))
     if report in todo or (reported and "report" in experiment.stages):
         _print_table(experiment, console)
     asked = [node for node in work if node.stage in experiment.stages]
@@ -63,14 +70,19 @@ def execute(experiment: Experiment) -> None:
     console.print(f"Done: {nothing}{time.monotonic() - began:.1f} s, {_peak_memory()}.")
 
 
-def run_node(node: Node, store: Store, experiment: Experiment) -> Manifest:
+def run_node(node: Node, store: Store, experiment: Experiment, tracker: Tracker) -> Manifest:
     """Make one artifact, or go on with it where an earlier run ended."""
-    with store.working(node):
+    with store.working(node) as folder:
         finished = store.manifest(node)  # by another process, before this one held the folder
         if finished is not None:
             return finished
-        counts = STAGE_FUNCTIONS[node.stage](node, store, experiment)
-        return store.complete(node, counts)
+        with tracker.stage(node.stage, node.name, node.fingerprint, node.config) as log:
+            counts = STAGE_FUNCTIONS[node.stage](node, store, experiment)
+            if node.stage == "sft":
+                log.curve(read_curve(folder))
+            manifest = store.complete(node, counts)
+            log.summary({**counts, "seconds": manifest.seconds})
+        return manifest
 
 
 def _print_table(experiment: Experiment, console: Console) -> None:
@@ -80,6 +92,9 @@ def _print_table(experiment: Experiment, console: Console) -> None:
     console.print(f"Results   {folder / 'results.json'} (.csv, .md)", markup=False, soft_wrap=True)
     artifacts = Path(experiment.outputs_dir) / "artifacts"
     console.print(f"Artifacts {artifacts}", markup=False, soft_wrap=True)
+    if experiment.tracking.kind == "wandb":
+        runs = Path(experiment.outputs_dir) / "wandb"
+        console.print(f"W&B       {runs}", markup=False, soft_wrap=True)
 
 
 def _print_cost(

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from eval.report.data import ReportData
 
 INPUTS = "inputs.json"  # which artifacts the report in the folder was made from
+RESULTS = "results.json"
 TERMINAL = "results.txt"  # the table as the terminal shows it
 # Counts whose names say that something did not come through whole.
-LOSSES = ("dropped", "cut", "truncated", "length", "degenerate", "failed", "no_code", "judge_fault")
+LOSSES = (
+    *("dropped", "discarded", "truncated", "length", "degenerate", "failed"),
+    *("retried", "no_code", "judge_fault"),
+)
 
 
 def report_folder(experiment: Experiment) -> Path:
@@ -40,7 +44,7 @@ def report_is_there(node: Node, experiment: Experiment) -> bool:
     except (FileNotFoundError, ValueError):
         return False
     return bool(inputs == {"fingerprint": node.fingerprint}) and all(
-        (folder / name).is_file() for name in ("report.html", "results.json", TERMINAL)
+        (folder / name).is_file() for name in ("report.html", RESULTS, TERMINAL)
     )
 
 
@@ -51,7 +55,7 @@ def make_report(
     done_before: set[str],
     store: Store,
     experiment: Experiment,
-) -> ReportData:
+) -> None:
     """Write the report's files and the terminal's table.
 
     Args:
@@ -61,9 +65,6 @@ def make_report(
         done_before: fingerprints of those that an earlier run made.
         store: where they lie.
         experiment: what is reported on.
-
-    Returns:
-        What the report shows, for tracking.
     """
     from eval.report import terminal, write_report
 
@@ -75,7 +76,6 @@ def make_report(
         with (folder / TERMINAL).open("w", encoding="utf-8") as file:
             Console(file=file, width=110).print(terminal(table))
         write_json(folder / INPUTS, {"fingerprint": node.fingerprint})
-    return data
 
 
 def gather(
@@ -162,11 +162,16 @@ def _curves(nodes: Iterable[Node], store: Store) -> Iterator[Any]:
         if node.stage == "sft":
             about = node.subject
             assert about.sft_seed is not None and about.learning_rate is not None
-            lines = (store.folder(node) / CURVE).read_text(encoding="utf-8").splitlines()
-            points = tuple(json.loads(line) for line in lines)
+            points = tuple(read_curve(store.folder(node)))
             yield TrainingCurve(
                 about.method or "", about.world, about.sft_seed, about.learning_rate, points
             )
+
+
+def read_curve(folder: Path) -> list[dict[str, float]]:
+    """The points of a training curve, in the order of the steps."""
+    lines = (folder / CURVE).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def _provenance(nodes: Iterable[Node], store: Store, experiment: Experiment) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tessy.checkpoints import locate
 from tessy.config import Experiment
-from tessy.errors import MissingError, TessyError
+from tessy.errors import MissingError, SandboxError, TessyError
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import Estimate, estimate
 from tessy.pipeline.graph import Node
@@ -43,7 +43,7 @@ def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
     stages = {node.stage for node in todo}
     absent = [*_machine(experiment, stages), *_packages(experiment, stages)]
     absent += [*_models(experiment, todo), *_not_in_this_version(experiment, todo)]
-    absent += [*_disk(experiment, todo)]
+    absent += [*_disk(experiment, todo), *_sandbox(stages)]
     return list(dict.fromkeys(absent))
 
 
@@ -130,9 +130,20 @@ def _disk(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
     free = free_bytes(Path(e.outputs_dir).absolute())
     if needed > free:
         yield (
-            f"disk space in {e.outputs_dir}: about {needed / 1e9:.1f} GB are needed, "
-            f"{free / 1e9:.1f} GB are free; free some or set outputs_dir"
+            f"disk space in {e.outputs_dir}: about {needed / 1e6:,.0f} MB are needed, "
+            f"{free / 1e6:,.0f} MB are free; free some or set outputs_dir"
         )
+
+
+def _sandbox(stages: set[str]) -> Iterator[str]:
+    if "evaluate" not in stages:
+        return
+    from eval.judge.sandbox import check_isolation
+
+    try:
+        check_isolation()
+    except SandboxError as error:
+        yield f"a sandbox to run programs in: {error}"
 
 
 def _parents(todo: Sequence[Node], done: Iterable[Node]) -> list[str]:
