@@ -63,7 +63,8 @@ def training(data: ReportData) -> str:
     drawn = "".join(
         markup.figure(
             curves.loss([c for c in data.curves if c.learning_rate == learning_rate]),
-            f"Learning rate {learning_rate:g}. Thin: single trainings; thick: their mean.",
+            f"Learning rate {tables.rate(learning_rate)}. "
+            "Thin: single trainings; thick: their mean.",
             legend,
         )
         for learning_rate in rates

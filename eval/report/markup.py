@@ -28,7 +28,8 @@ def plain_table(titles: list[str], rows: list[list[str]], cls: str = "") -> str:
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     header = f"<thead><tr>{head}</tr></thead>" if any(titles) else ""
-    return f'<div class="scroll"><table class="{cls}">{header}<tbody>{lines}</tbody></table></div>'
+    body = f"{header}<tbody>{lines}</tbody>"
+    return f'<div class="scroll"><table class="plain {cls}">{body}</table></div>'
 
 
 def pair(left: str, right: str) -> str:

@@ -27,12 +27,14 @@ def _headline(table: Table) -> list[Row]:
 
 def _card(row: Row) -> str:
     delta = row.delta_vs_base
-    against = "before training" if delta is None else f"{tables.points(delta)} vs. base"
+    against = "<span>before training</span>"
+    if delta is not None:
+        against = f"<span>{escape(tables.points(delta))}</span> <span>vs. base</span>"
     label = charts.name(row.method) + tables.rate_suffix(row.learning_rate)
     return (
         f'<div class="card {charts.colour(row.method)}"><p>{escape(label)}</p>'
         f'<p class="big">{100 * row.score.value:.1f}<small> %</small></p>'
-        f'<p class="small">{escape(against)}</p></div>'
+        f'<p class="small">{against}</p></div>'
     )
 
 
@@ -110,7 +112,7 @@ def dial(table: Table) -> str:
             )
     return markup.section(
         "The dial: SFT learning rate",
-        "How firmly SFT installs the style it is shown decides what it costs.",
+        "What a higher learning rate does to pass@1, and to the style of the answers.",
         f'<div class="figures">{drawn}</div>',
         "dial",
     )

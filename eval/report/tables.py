@@ -7,6 +7,8 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from eval.report.rows import Row, Table
 from eval.score import Estimate
 
@@ -70,17 +72,46 @@ def to_markdown(table: Table) -> str:
 
 
 def terminal(table: Table) -> RichTable:
-    """The table for rich to print."""
+    """The table for rich to print: what matters most, within 80 columns. The files have all."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    titles, cells = printed(table)
-    rich = RichTable(title=table.experiment, caption=" ".join(footnotes(table)))
-    for index, title in enumerate(titles):
-        rich.add_column(title, justify="left" if index < 2 else "right", no_wrap=index < 2)
-    for row, line in zip(table.rows, cells, strict=True):
+    benchmarks = {row.benchmark for row in table.rows}
+    rich = RichTable(
+        title=" · ".join([table.experiment, *(benchmarks if len(benchmarks) == 1 else ())]),
+        caption="\n".join(footnotes(table)),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    columns: list[tuple[str, list[str]]] = [
+        ("method", [row.method for row in table.rows]),
+        ("benchmark", [row.benchmark if len(benchmarks) > 1 else NOTHING for row in table.rows]),
+        ("SFT lr", [rate(row.learning_rate) for row in table.rows]),
+        ("pass@1 [95 %]", [percent(row.score) for row in table.rows]),
+        ("vs. base [95 %]", [points(row.delta_vs_base) for row in table.rows]),
+        ("style of\nS / T", [_styles(row) for row in table.rows]),
+    ]
+    if not table.is_dial:
+        columns.append(("data\ncorrect", [share(row.data_correct) for row in table.rows]))
+    kept = _informative(columns)
+    for index, (title, _) in enumerate(kept):
+        rich.add_column(title, justify="right" if index else "left", no_wrap=True)
+    for row, line in zip(table.rows, zip(*(c for _, c in kept), strict=True), strict=True):
         rich.add_row(*map(Text, line), style="bold" if row.method == "tessy" else "")
     return rich
+
+
+def _styles(row: Row) -> str:
+    if row.style_student is None or row.style_teacher is None:
+        return NOTHING
+    return f"{100 * row.style_student:.0f} / {100 * row.style_teacher:.0f}"
+
+
+def _informative(columns: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
+    return [column for column in columns if any(cell != NOTHING for cell in column[1])]
 
 
 def printed(table: Table) -> tuple[list[str], list[list[str]]]:
@@ -101,7 +132,7 @@ def printed(table: Table) -> tuple[list[str], list[list[str]]]:
         ("answer tokens", [f"{row.mean_tokens:,.0f}" for row in table.rows]),
         ("truncated", [share(row.truncated) for row in table.rows]),
     ]
-    kept = [c for c in columns if any(cell != NOTHING for cell in c[1])]
+    kept = _informative(columns)
     return [title for title, _ in kept], [
         list(line) for line in zip(*(c[1] for c in kept), strict=True)
     ]
@@ -127,11 +158,14 @@ def share(value: float | None) -> str:
 
 
 def rate(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:g}"
+    """A learning rate, short: 2e-3."""
+    if value is None:
+        return NOTHING
+    return np.format_float_scientific(value, precision=3, trim="-", exp_digits=1)
 
 
 def rate_suffix(value: float | None) -> str:
-    return "" if value is None else f" at {value:g}"
+    return "" if value is None else f" at {rate(value)}"
 
 
 def footnotes(table: Table) -> list[str]:
@@ -145,11 +179,19 @@ def footnotes(table: Table) -> list[str]:
                 f"{row.n_runs} ({'base' if row.method == 'base' else 'trained'})" for row in rows
             )
         )
-        notes.append(
-            f"{benchmark}: {trained.n_problems} problems, {trained.n_worlds} world(s), "
-            f"{trained.n_seeds} SFT seed(s) a world, answers a problem: {runs}."
-        )
+        stands_on = [_plural(trained.n_problems, "problem")]
+        if trained.n_worlds > 1:
+            stands_on.append(_plural(trained.n_worlds, "world"))
+        seeds = _plural(trained.n_seeds, "SFT seed")
+        stands_on.append(seeds + (" a world" if trained.n_worlds > 1 else ""))
+        notes.append(f"{benchmark}: {', '.join(stands_on)}, answers a problem: {runs}.")
     notes.append("Percent; * marks a difference whose 95 % interval excludes zero.")
+    worst = max(table.rows, key=lambda row: row.truncated)
+    if worst.truncated:
+        notes.append(
+            f"Answers cut at the token limit: at most {100 * worst.truncated:.1f} % "
+            f"({worst.method}{rate_suffix(worst.learning_rate)})."
+        )
     if all(row.n_seeds == 1 for row in table.rows):
         notes.append("One SFT seed: the intervals do not include the variance of training.")
     if any(1 < row.n_worlds < 4 for row in table.rows):
@@ -158,6 +200,10 @@ def footnotes(table: Table) -> list[str]:
     if faults:
         notes.append(f"{faults} answers could not be judged and count as not passed.")
     return notes
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def _json_row(row: Row) -> dict[str, Any]:

@@ -147,14 +147,17 @@ def test_teacher_share_counts_tokens_of_the_data(tmp_path: Path) -> None:
     assert rows["base"].teacher_share is None
 
 
-def test_terminal_shows_every_row(tmp_path: Path) -> None:
-    table = write_report(make(worlds=1), tmp_path, CONFIG)
-    console = Console(width=200, record=True, file=(tmp_path / "out").open("w"))
+@pytest.mark.parametrize("rates", [(2e-3,), (2.5e-4, 2e-3)])
+def test_terminal_shows_every_row_in_80_columns(rates: tuple[float, ...], tmp_path: Path) -> None:
+    table = write_report(make(worlds=1, rates=rates), tmp_path, CONFIG)
+    console = Console(width=80, record=True, file=(tmp_path / "out").open("w"))
     console.print(terminal(table))
-    printed = console.export_text()
+    lines = console.export_text().splitlines()
     for row in table.rows:
-        assert row.method in printed
-        assert f"{100 * row.score.value:.1f} [" in printed
+        figures = f"{100 * row.score.value:.1f} [{100 * row.score.low:.1f}, "
+        [line] = [x for x in lines if x.startswith(f" {row.method} ") and figures in x]
+        assert "…" not in line
+        assert row.learning_rate is None or ("e-" in line)
 
 
 def test_a_report_without_base_data_or_curves_is_still_written(
@@ -184,6 +187,22 @@ def test_incomplete_or_unequal_answers_are_refused(by_hand: ReportData, tmp_path
         write_report(replace(by_hand, models=(first, shorter, base)), tmp_path, CONFIG)
     with pytest.raises(DataError, match="no answers"):
         write_report(replace(by_hand, models=()), tmp_path, CONFIG)
+
+
+def test_several_benchmarks_have_rows_and_figures_each(tmp_path: Path) -> None:
+    data = make(worlds=1)
+    other = tuple(replace(m, benchmark="other") for m in data.models)
+    table = write_report(replace(data, models=data.models + other), tmp_path, CONFIG)
+    assert [(r.benchmark, r.method) for r in table.rows] == [
+        (benchmark, method)
+        for benchmark in ("mini", "other")
+        for method in ("base", "student_only", "teacher_only", "tessy")
+    ]
+    page = (tmp_path / "report.html").read_text()
+    assert "pass@1 on mini" in page and "pass@1 on other" in page
+    console = Console(width=100, record=True, file=(tmp_path / "out").open("w"))
+    console.print(terminal(table))
+    assert console.export_text().count(" other ") >= 4
 
 
 def test_other_methods_stand_before_tessy() -> None:
