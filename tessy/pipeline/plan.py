@@ -48,8 +48,10 @@ def show_plan(
         for item in absent:
             console.print(f"  - {item}", markup=False, highlight=False)
         console.print("experiment=mini runs on this machine." if not _mini(experiment) else "")
-    else:
+    elif todo:
         console.print("Nothing is missing: run the same command with stage=all.", style="bold")
+    else:
+        console.print("Everything is done.", style="bold")
 
 
 def _node_table(

@@ -100,6 +100,23 @@ def test_a_report_that_a_kill_left_unfinished_is_made_anew(
     assert results.read_bytes() == whole
 
 
+def test_the_plan_says_what_is_done_and_begun(
+    finished: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = dataclasses.replace(finished, stages=("plan",))
+    execute(plan)
+    assert "Everything is done" not in capsys.readouterr().out
+    execute(finished)
+    capsys.readouterr()
+    execute(plan)
+    assert "Everything is done" in capsys.readouterr().out
+    begun = next(node for node in build(finished) if node.stage == "sft")
+    (Store(tmp_path).folder(begun) / "manifest.json").unlink()
+    execute(plan)
+    said = capsys.readouterr().out
+    assert said.count("begun") == 1 and "Everything is done" not in said
+
+
 def test_a_missing_artifact_is_asked_for_by_name(finished: Experiment, tmp_path: Path) -> None:
     other = dataclasses.replace(finished, sft_seeds=(5,), stages=("report",))
     with pytest.raises(MissingError, match=r"evaluate tessy-world0-lr0\.002-seed5-mini, which"):
