@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from eval.benchmarks import BENCHMARKS
 from tessy.config import Experiment
 from tessy.dialects import DIALECTS
@@ -40,9 +38,8 @@ def test_a_checkpoint_without_tokenizer_is_named(composed: Compose, tmp_path: Pa
     assert f"checkpoint {tmp_path} lacks tokenizer.json, tokenizer_config.json" in said
 
 
-def test_a_small_disk_is_named(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
-    e = composed("experiment=mini")
-    evaluations = [node for node in build(e) if node.stage == "synthesize"]
-    assert not any("disk space" in item for item in missing(e, evaluations))
-    monkeypatch.setattr(requirements, "free_bytes", lambda path: 1000)
-    assert any("disk space in outputs" in item for item in missing(e, evaluations))
+def test_a_disk_too_small_is_named(composed: Compose) -> None:
+    for samples, small in ((256, False), (10**12, True)):
+        e = composed("experiment=mini", f"questions.samples={samples}")
+        todo = [node for node in build(e) if node.stage == "synthesize"]
+        assert any("disk space in outputs" in item for item in missing(e, todo)) == small
