@@ -16,15 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from tessy.engines.base import Completion, Engine, Request, complete
+
 from eval.benchmarks import Benchmark, find_benchmark
 from eval.journal import Journal
 from eval.judge.judge import judge
 from eval.judge.sandbox import check_isolation
 from eval.judge.spec import Judgement, Limits
 from tessy.config import BenchmarkConfig, EngineConfig, JudgeConfig
-from tessy.dialects import Dialect, load_dialect
+from tessy.dialects import load_dialect
+from tessy.dialects.base import Dialect
 from tessy.engines import open_engine
-from tessy.engines.base import Completion, Engine, Request, complete
 from tessy.errors import ArtifactError
 from tessy.progress import bar
 from tessy.records import Finish, JudgedAnswer, Problem, Verdict
@@ -91,10 +93,14 @@ def evaluate(
             with bar(len(order), label, "answers", done=len(order) - len(todo)) as progress:
                 asyncio.run(_answer_all(work, todo, model_path, engine, judge.workers, progress))
         journal.finish(order)
-        return _counts([journal.answers[key] for key in order]) | work.counts | {
-            "generated": len(todo),
-            "discarded_lines": journal.discarded,
-        }
+        return (
+            _counts([journal.answers[key] for key in order])
+            | work.counts
+            | {
+                "generated": len(todo),
+                "discarded_lines": journal.discarded,
+            }
+        )
 
 
 @dataclass
