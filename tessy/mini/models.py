@@ -61,7 +61,7 @@ def new_teacher(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
 def new_predictor(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     from transformers import Qwen3Config, Qwen3ForTokenClassification
 
-    config = Qwen3Config(
+    config = Qwen3Config(  # type: ignore[call-arg]
         hidden_size=64,
         intermediate_size=192,
         num_hidden_layers=2,
