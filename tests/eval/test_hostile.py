@@ -103,7 +103,9 @@ def test_the_next_test_starts_clean() -> None:
         "open('/tmp/state', 'w').write('x'); os.mkdir('/tmp/deep'); os.chmod('/tmp/deep', 0)\n"
         "os.environ['STATE'] = 'x'; builtins.state = 1; os.umask(0); os.chdir('/')"
     )
-    assert {r.stdout for r in run_python(messy, ["", "", ""], LIMITS)} == {"[] None\nFalse /tmp\n"}
+    runs = run_python(messy, ["", "", ""], LIMITS)
+    assert {r.verdict for r in runs} == {"accepted"}  # it could make its mess
+    assert {r.stdout for r in runs} == {"[] None\nFalse /tmp\n"}
 
 
 def test_a_plain_user_gets_the_same_verdicts() -> None:
