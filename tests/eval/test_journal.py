@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,25 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_a_disk_that_refuses_is_one_clear_error() -> None:
-    full = Path("/dev/full")
-    with pytest.raises(StorageError, match="cannot write /proc"), Journal(Path("/proc/x/y")):
+def test_a_folder_that_cannot_be_made_is_one_clear_error() -> None:
+    with (
+        pytest.raises(StorageError, match=r"cannot write /proc/x/y .*set outputs_dir"),
+        Journal(Path("/proc/x/y")),
+    ):
         pass
-    with pytest.raises(StorageError, match="No space left"), Journal(full) as journal:
-        journal.append(answer(1))
+
+
+def test_a_full_disk_is_one_clear_error_and_the_whole_lines_survive(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = len(dump_line(answer(1)).encode()) + 20
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(StorageError, match="cannot write"), Journal(path) as journal:
+            journal.append(answer(1))
+            journal.append(answer(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with Journal(path) as journal:
+        assert list(journal.answers) == [("p1", 0)]
+        assert journal.discarded == 1
