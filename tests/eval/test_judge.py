@@ -61,7 +61,7 @@ def test_judging_stops_at_the_first_failing_test() -> None:
         ("import nothing_of_the_kind", "runtime_error", "ModuleNotFoundError"),
         ("import torch", "runtime_error", "ModuleNotFoundError"),
         ("raise MemoryError", "memory_limit", "256 MiB"),
-        ("while True: pass", "time_limit", "1 s of CPU"),
+        ("while True: pass", "time_limit", ""),
         ("print('x' * (2 << 20))", "output_limit", "1024 KiB"),
         ("raise ValueError(object())", "runtime_error", "<object object at 0x...>"),
         ("", "wrong_answer", "0 lines, not 1"),
