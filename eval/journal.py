@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from tessy.errors import StorageError
 from tessy.records import JudgedAnswer, dump_line, read_jsonl
@@ -26,15 +27,16 @@ class Journal:
         self.discarded = 0
         self.answers: dict[tuple[str, int], JudgedAnswer] = {}
         self._synced = time.monotonic()
-        self._file: BinaryIO
+        self._file: io.FileIO
 
     def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("ab+")
+            # Unbuffered, so that closing has nothing left to write to a disk that is full.
+            self._file = self.path.open("ab", buffering=0)
+            self._cut_half_line()
         except OSError as error:
             raise self._refused(error) from error
-        self._cut_half_line()
         self.answers = {a.key: a for a in read_jsonl(self.path, JudgedAnswer)}
         return self
 
@@ -54,8 +56,9 @@ class Journal:
         """
         self.answers[answer.key] = answer
         try:
-            self._file.write(dump_line(answer).encode())
-            self._file.flush()
+            line = memoryview(dump_line(answer).encode())
+            while line:
+                line = line[self._file.write(line) :]
             if time.monotonic() - self._synced > _SYNC_SECONDS:
                 os.fsync(self._file.fileno())
                 self._synced = time.monotonic()
@@ -77,10 +80,9 @@ class Journal:
             raise self._refused(error) from error
 
     def _cut_half_line(self) -> None:
-        end = self._file.seek(0, os.SEEK_END)
-        self._file.seek(0)
-        whole = sum(len(line) for line in self._file if line.endswith(b"\n"))
-        if whole < end:
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
             self._file.truncate(whole)
             self.discarded = 1
 

@@ -16,15 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from tessy.engines.base import Completion, Engine, Request, complete
+
 from eval.benchmarks import Benchmark, find_benchmark
 from eval.journal import Journal
 from eval.judge.judge import judge
 from eval.judge.sandbox import check_isolation
 from eval.judge.spec import Judgement, Limits
 from tessy.config import BenchmarkConfig, EngineConfig, JudgeConfig
-from tessy.dialects import Dialect, load_dialect
+from tessy.dialects import load_dialect
+from tessy.dialects.base import Dialect
 from tessy.engines import open_engine
-from tessy.engines.base import Completion, Engine, Request, complete
 from tessy.errors import ArtifactError
 from tessy.progress import bar
 from tessy.records import Finish, JudgedAnswer, Problem, Verdict
@@ -88,13 +90,18 @@ def evaluate(
             if (p.problem_id, run) not in journal.answers
         ]
         if todo:
-            with bar(len(order), label, "answers", done=len(order) - len(todo)) as progress:
+            done = len(order) - len(todo)
+            with bar(len(order), label, "answers", done) as progress:
                 asyncio.run(_answer_all(work, todo, model_path, engine, judge.workers, progress))
         journal.finish(order)
-        return _counts([journal.answers[key] for key in order]) | work.counts | {
-            "generated": len(todo),
-            "discarded_lines": journal.discarded,
-        }
+        return (
+            _counts([journal.answers[key] for key in order])
+            | work.counts
+            | {
+                "generated": len(todo),
+                "discarded_lines": journal.discarded,
+            }
+        )
 
 
 @dataclass
@@ -124,6 +131,9 @@ async def _answer_all(
     workers: int,
     progress: Any,
 ) -> None:
+    asked = {p.problem_id: work.benchmark.prompt(p) for p, _ in todo}
+    prompts = {name: tuple(work.dialect.prompt_ids(asked[name])) for name in asked}
+    context = max(map(len, prompts.values())) + work.config.sampling.max_tokens
     sessions = min(config.batch_size, len(todo))
     places = asyncio.Semaphore(sessions)
     started = time.monotonic()
@@ -131,7 +141,9 @@ async def _answer_all(
 
         async def one(engine: Engine, problem: Problem, run: int) -> None:
             async with places:
-                completion = await _generate(work, engine, problem, run)
+                completion = await _generate(
+                    work, engine, prompts[problem.problem_id], f"{problem.problem_id}/{run}"
+                )
             work.counts["generation_seconds"] = time.monotonic() - started
             text = _response(work.dialect, completion)
             loop = asyncio.get_running_loop()
@@ -146,7 +158,7 @@ async def _answer_all(
 
         try:
             async with (
-                open_engine(model_path, config, sessions) as engine,
+                open_engine(model_path, config, context, sessions) as engine,
                 asyncio.TaskGroup() as tasks,
             ):
                 for problem, run in todo:
@@ -155,10 +167,11 @@ async def _answer_all(
             raise group.exceptions[0] from None
 
 
-async def _generate(work: _Work, engine: Engine, problem: Problem, run: int) -> Completion:
-    session = f"{problem.problem_id}/{run}"
+async def _generate(
+    work: _Work, engine: Engine, prompt_ids: tuple[int, ...], session: str
+) -> Completion:
     request = Request(
-        prompt_ids=tuple(work.dialect.prompt_ids(work.benchmark.prompt(problem))),
+        prompt_ids=prompt_ids,
         sampling=work.config.sampling,
         max_tokens=work.config.sampling.max_tokens,
         stop_ids=work.dialect.stop_ids,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from eval.judge.sandbox import run_python
+from eval.judge.sandbox import check_isolation, run_python
 from eval.judge.spec import Judgement, Limits, TestRun
 from tessy.errors import SandboxError
 from tessy.records import Problem
@@ -14,14 +14,17 @@ def judge(problem: Problem, source: str | None, limits: Limits) -> Judgement:
     """The verdict on one submission.
 
     A fault of the judge is tried again once, in a new box; a second one is the verdict
-    "judge_fault", never a wrong answer. Where programs cannot be isolated at all,
-    `check_isolation` says so before any judging.
+    "judge_fault", never a wrong answer.
 
     Args:
         source: the program, or None where the response holds none ("no_code").
+
+    Raises:
+        SandboxError: programs cannot be isolated on this machine.
     """
     if source is None:
         return Judgement("no_code", "the response holds no closed code block")
+    check_isolation()
     for attempt in range(2):
         try:
             return replace(_judge_once(problem, source, limits), retried=attempt)

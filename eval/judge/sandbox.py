@@ -11,13 +11,14 @@ limited for each process, not for the sum of a program's processes.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,12 @@ from tessy.errors import SandboxError
 
 # -S: no site-packages. Not -I, which would ignore the fixed hash seed: the same program must
 # print its sets in the same order every time it is judged.
-_LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from eval.judge.box import launch; launch.main()"
+_LAUNCH = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from eval.judge.box import launch; launch.main()"
+)
 _ENVIRONMENT = {"LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "HOME": "/tmp", "PATH": "/"}
+if "LD_LIBRARY_PATH" in os.environ:  # some clusters' interpreters do not start without it
+    _ENVIRONMENT["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
 _GRACE_SECONDS = 30.0  # beyond a test's own limits, before the judge gives its box up
 
 _PROBE = """
@@ -155,21 +160,33 @@ def _box(isolation: Isolation, limits: Limits) -> Iterator[Callable[[str, bytes,
         answer()  # the box is ready
         yield ask
     except (OSError, EOFError) as error:
-        launcher.kill()
-        reason = launcher.stderr.read().decode(errors="replace").strip()
+        reason = _close(launcher, isolation).splitlines()
         raise SandboxError(
-            f"the sandbox failed: {reason.splitlines()[-1] if reason else error}",
+            f"the sandbox failed: {reason[-1] if reason else error or 'no answer in time'}",
             "try again; if it fails again, report it with this message",
         ) from None
     finally:
-        launcher.stdin.close()
-        try:
-            launcher.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            launcher.kill()
-            launcher.wait()
-        launcher.stdout.close()
-        launcher.stderr.close()
+        _close(launcher, isolation)
+
+
+def _close(launcher: subprocess.Popen[bytes], isolation: Isolation) -> str:
+    """Wait until a box is gone; what its launcher complained of."""
+    assert launcher.stdin and launcher.stdout and launcher.stderr
+    if launcher.stdin.closed:
+        return ""
+    with suppress(OSError):  # a process that we forked meanwhile may hold the pipe open
+        wire.send(launcher.stdin.fileno(), None)
+    launcher.stdin.close()
+    try:
+        launcher.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        launcher.kill()  # and with it process 1 of the box, and with that the rest
+        launcher.wait()
+        sweep(isolation)
+    said = launcher.stderr.read().decode(errors="replace").strip()
+    launcher.stdout.close()
+    launcher.stderr.close()
+    return said
 
 
 def _result(reply: dict[str, Any], limits: Limits) -> TestRun:

@@ -229,10 +229,7 @@ def build_filter(machine: str) -> bytes:
         allowed,
         _step(_JUMP_EQUAL, IOCTL[column], 0, len(IOCTLS) + 3),
         _step(_LOAD, _argument(1)),
-        *(
-            _step(_JUMP_EQUAL, command, len(IOCTLS) - i, 0)
-            for i, command in enumerate(IOCTLS)
-        ),
+        *(_step(_JUMP_EQUAL, command, len(IOCTLS) - i, 0) for i, command in enumerate(IOCTLS)),
         denied,
         allowed,
     ]

@@ -13,7 +13,8 @@ import ctypes, errno
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 def call(number, *arguments):
-    result = libc.syscall(ctypes.c_long(number), *(ctypes.c_long(a) if isinstance(a, int) else a for a in arguments))
+    wide = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    result = libc.syscall(ctypes.c_long(number), *wide)
     return ctypes.get_errno() if result == -1 else 0
 """
 
@@ -58,10 +59,7 @@ ATTACKS: dict[str, Attack] = {
         "import os\nfor _ in range(3): os.fork()\nwhile True: pass", ("time_limit",)
     ),
     "spins_in_a_child_and_exits": Attack(
-        "import os\n"
-        "if os.fork() == 0:\n"
-        "    while True: pass\n"
-        "os.wait()",
+        "import os\nif os.fork() == 0:\n    while True: pass\nos.wait()",
         ("time_limit",),
     ),
     "allocates": Attack("a = []\nwhile True: a.append(bytearray(1 << 20))", ("memory_limit",)),
@@ -97,10 +95,7 @@ ATTACKS: dict[str, Attack] = {
         "import sys\nwhile True: print('x' * 1000, file=sys.stderr)", ("output_limit",)
     ),
     "fork_bomb": Attack(
-        "import os\n"
-        "while True:\n"
-        "    try: os.fork()\n"
-        "    except OSError: pass",
+        "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
         ("time_limit", "runtime_error"),
     ),
     "fork_bomb_that_raises": Attack(
@@ -243,6 +238,7 @@ ATTACKS: dict[str, Attack] = {
         _denied("call(279 if ARM else 319, b'x', 0)", "call(194 if ARM else 29, 0, 4096, 0o1600)"),
         ("accepted",),
     ),
+    "calls_by_another_abi": Attack(f"{_CTYPES}\ncall(0x40000027)", ("runtime_error",)),
     "executes": Attack(
         "import os\n"
         "try: os.execv('/lib64/ld-linux-x86-64.so.2', ['x'])\n"
@@ -251,7 +247,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     "kills_process_1": Attack(
         "import os, signal\n"
-        "for s in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSTOP, signal.SIGUSR1):\n"
+        "for s in sorted(signal.valid_signals()):\n"
         "    try: os.kill(1, s); os.kill(os.getppid(), s)\n"
         "    except OSError: pass\n"
         "print('denied')",
@@ -275,7 +271,9 @@ ATTACKS: dict[str, Attack] = {
         "print('denied')",
         ("accepted",),
     ),
-    "closes_stdout_early": Attack("import os\nprint('denied', flush=True)\nos.close(1)", ("accepted",)),
+    "closes_stdout_early": Attack(
+        "import os\nprint('denied', flush=True)\nos.close(1)", ("accepted",)
+    ),
     "writes_and_never_reads": Attack("print('denied')", ("accepted",)),
     "says_no_more_and_hangs": Attack(
         "import os\nprint('denied', flush=True)\nos.close(1); os.close(2)\nwhile True: pass",

@@ -57,13 +57,19 @@ def test_attack_gets_its_verdict(name: str) -> None:
     assert not got.retried
 
 
+def test_isolation_is_the_strongest_that_this_user_may_have() -> None:
+    isolation = check_isolation()
+    assert isolation.kind == ("root" if os.geteuid() == 0 else "userns")
+    assert os.geteuid() == 0 or any("memory" in s for s in isolation.weaker)
+
+
 def test_nothing_is_left_behind_after_thirty_submissions() -> None:
-    before = set(os.listdir("/tmp"))
+    before = set(Path("/tmp").iterdir())
     names = ["orphan_by_double_fork", "fills_tmp", "fork_bomb_that_raises"]
     for index in range(30):
         run_python(ATTACKS[names[index % 3]].source, [""], LIMITS)
     assert leftovers() == []
-    assert not {n for n in set(os.listdir("/tmp")) - before if "box" in n or "tessy" in n}
+    assert not {n for n in set(Path("/tmp").iterdir()) - before if "tessy" in n.name}
 
 
 def test_an_orphan_is_dead_before_the_next_test() -> None:
@@ -92,11 +98,14 @@ def test_an_orphan_is_dead_before_the_next_test() -> None:
 def test_the_next_test_starts_clean() -> None:
     messy = (
         "import os, sys, builtins\n"
-        "print(os.listdir('/tmp'), os.environ.get('STATE'), hasattr(builtins, 'state'), os.getcwd())\n"
+        "print(os.listdir('/tmp'), os.environ.get('STATE'))\n"
+        "print(hasattr(builtins, 'state'), os.getcwd())\n"
         "open('/tmp/state', 'w').write('x'); os.mkdir('/tmp/deep'); os.chmod('/tmp/deep', 0)\n"
         "os.environ['STATE'] = 'x'; builtins.state = 1; os.umask(0); os.chdir('/')"
     )
-    assert {r.stdout for r in run_python(messy, ["", "", ""], LIMITS)} == {"[] None False /tmp\n"}
+    runs = run_python(messy, ["", "", ""], LIMITS)
+    assert {r.verdict for r in runs} == {"accepted"}  # it could make its mess
+    assert {r.stdout for r in runs} == {"[] None\nFalse /tmp\n"}
 
 
 def test_a_plain_user_gets_the_same_verdicts() -> None:
@@ -105,15 +114,24 @@ def test_a_plain_user_gets_the_same_verdicts() -> None:
         pytest.skip("the tests above already ran without root")
     helper = Path(__file__).with_name("as_user.py")
     done = subprocess.run(
-        [sys.executable, str(helper), sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        + [str(Path(__file__)), str(Path(__file__).with_name("test_judge.py"))],
+        [
+            *(
+                sys.executable,
+                str(helper),
+                sys.executable,
+                "-m",
+                "pytest",
+                "-p",
+                "no:cacheprovider",
+            ),
+            *(__file__, str(Path(__file__).with_name("test_judge.py"))),
+        ],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
-    assert "1 skipped" in done.stdout, done.stdout[-500:]
 
 
 def test_boxes_of_a_killed_judge_go_with_it() -> None:

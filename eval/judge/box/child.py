@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal as signal  # `signal` itself would load `enum`
 import _sitebuiltins
 import builtins
 import gc
@@ -9,7 +10,6 @@ import io
 import marshal
 import os
 import resource
-import _signal as signal  # `signal` itself would load `enum`
 import sys
 import types
 
@@ -124,11 +124,16 @@ def _run(code: bytes) -> int:
 def _open_streams() -> None:
     """Fresh standard streams over descriptors 0 to 2, buffered as for a pipe."""
     raw = [io.FileIO(number, mode, closefd=False) for number, mode in enumerate("rww")]
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.BufferedReader(raw[0]), "utf-8")
-    sys.stdout = sys.__stdout__ = io.TextIOWrapper(io.BufferedWriter(raw[1]), "utf-8")
-    sys.stderr = sys.__stderr__ = io.TextIOWrapper(
-        io.BufferedWriter(raw[2]), "utf-8", "backslashreplace", line_buffering=True
-    )
+    streams = {
+        "stdin": io.TextIOWrapper(io.BufferedReader(raw[0]), "utf-8"),
+        "stdout": io.TextIOWrapper(io.BufferedWriter(raw[1]), "utf-8"),
+        "stderr": io.TextIOWrapper(
+            io.BufferedWriter(raw[2]), "utf-8", "backslashreplace", line_buffering=True
+        ),
+    }
+    for name, stream in streams.items():
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def _exit_status(stop: SystemExit) -> int:

@@ -6,12 +6,15 @@ without signal handlers receives no signal from inside its namespace, not even S
 outputs never enter the box.
 """
 
+# ruff: noqa: PTH123, SIM105
+# To import pathlib or contextlib would take longer than all the rest of a box's start.
+
 from __future__ import annotations
 
+import _signal as signal  # `signal` itself would load `enum`
 import gc
 import os
 import select
-import _signal as signal  # `signal` itself would load `enum`
 import sys
 import time
 

@@ -89,9 +89,7 @@ def set_hostname(name: str) -> None:
 
 def prctl(option: int, *arguments: int) -> int:
     padded = [*arguments, 0, 0, 0, 0][:4]
-    return _checked(
-        _libc.prctl(option, *(ctypes.c_ulong(a) for a in padded)), f"prctl({option})"
-    )
+    return _checked(_libc.prctl(option, *(ctypes.c_ulong(a) for a in padded)), f"prctl({option})")
 
 
 def keep_capabilities(kept: tuple[int, ...]) -> None:

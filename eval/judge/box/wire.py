@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def send(descriptor: int, message: object) -> None:
+def send(descriptor: int, message: Any) -> None:
     body = marshal.dumps(message)
     data = memoryview(struct.pack("<Q", len(body)) + body)
     while data:
