@@ -53,7 +53,9 @@ def plan(config: TrainConfig, samples: int, world_size: int) -> Plan:
         steps_per_epoch=per_epoch,
         steps=steps,
         warmup_steps=math.ceil(config.warmup_ratio * steps),
-        save_at=frozenset(epoch * per_epoch + end for epoch in range(config.epochs) for end in ends),
+        save_at=frozenset(
+            epoch * per_epoch + end for epoch in range(config.epochs) for end in ends
+        ),
     )
 
 

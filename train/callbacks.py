@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -47,13 +46,9 @@ class Curve(TrainerCallback):
         self.began = time.perf_counter()
 
     def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float],
-        **_: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> None:
+        logs: dict[str, float] = others["logs"]
         if "loss" not in logs:  # the trainer's closing summary
             return
         for name in ("loss", "grad_norm"):
@@ -113,7 +108,7 @@ def rewind(path: Path, step: int) -> None:
         kept.append(line)
     partial = path.with_suffix(".partial")
     partial.write_text("".join(kept), encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:

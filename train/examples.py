@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tessy.dialects import Dialect
+from tessy.dialects.base import Dialect
 from tessy.errors import DataError
 from tessy.records import Part, Trajectory, read_jsonl
 

@@ -44,5 +44,3 @@ def isolated() -> Iterator[None]:
         gc.collect()  # the trainer's cycles hold the model and the optimizer
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-

@@ -69,7 +69,10 @@ def finetune(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / MODEL).is_dir():
-            _train(source, data.examples, train, steps, learning_rate, seed, folder, label)
+            from train.isolation import isolated
+
+            with isolated():
+                _train(source, data.examples, train, steps, learning_rate, seed, folder, label)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         return data.counts | _summary(folder, steps)
     except OSError as error:
@@ -94,39 +97,40 @@ def _train(
     import torch
 
     from train.callbacks import Curve, Progress, Schedule, rewind
-    from train.isolation import isolated
-    from train.trainer import newest_checkpoint
+    from train.trainer import newest_checkpoint, storage
 
-    with isolated():
-        model = _load(source)
-        count = threads(model.num_parameters())
-        if count is not None and not torch.cuda.is_available():
-            torch.set_num_threads(count)
-        arguments = sft_config(
-            train, steps, learning_rate, seed, folder / CHECKPOINTS, model.num_parameters()
-        )
-        resumed = newest_checkpoint(folder / CHECKPOINTS)
-        rewind(folder / CURVE, int(resumed.name.split("-")[1]) if resumed else 0)
-        progress = Progress(label, steps.steps)
-        callbacks = [Schedule(steps.save_at), Curve(folder / CURVE), progress]
-        trainer = _trainer(model, source, arguments, examples, callbacks)
-        try:
-            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-        finally:
-            progress.close()
-        _publish(trainer, source, folder / MODEL, computes_in_bf16(train))
+    model = _load(source)
+    count = threads(model.num_parameters())
+    if count is not None and not torch.cuda.is_available():
+        torch.set_num_threads(count)
+    arguments = sft_config(
+        train, steps, learning_rate, seed, folder / CHECKPOINTS, model.num_parameters()
+    )
+    resumed = newest_checkpoint(folder / CHECKPOINTS)
+    rewind(folder / CURVE, int(resumed.name.split("-")[1]) if resumed else 0)
+    progress = Progress(label, steps.steps)
+    callbacks = [Schedule(steps.save_at), Curve(folder / CURVE), progress]
+    trainer = _trainer(model, source, arguments, examples, callbacks)
+    try:
+        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    finally:
+        progress.close()
+    if trainer.is_world_process_zero():
+        with storage("the model", folder):
+            _publish(model, source, folder / MODEL, computes_in_bf16(train))
 
 
 def _load(source: Path) -> Any:
     """The student with fp32 weights: a small learning rate vanishes in the rounding of bf16."""
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     try:
         return AutoModelForCausalLM.from_pretrained(
             source, dtype=torch.float32, local_files_only=True
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"the model in {source} cannot be loaded ({error})", "copy it there again"
         ) from error
@@ -161,17 +165,15 @@ def _trainer(
     return trainer
 
 
-def _publish(trainer: Trainer, source: Path, target: Path, bf16: bool) -> None:
+def _publish(model: Any, source: Path, target: Path, bf16: bool) -> None:
     """Write weights, configuration and the student's own tokenizer, complete or not at all."""
     import torch
 
-    if not trainer.is_world_process_zero():
-        return
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     if bf16:
-        trainer.model.to(torch.bfloat16)  # as it was computed with, and will be served
-    trainer.model.save_pretrained(partial)
+        model.to(torch.bfloat16)  # as it was computed with, and will be served
+    model.save_pretrained(partial)
     for pattern in TOKENIZER_FILES:
         for file in source.glob(pattern):
             shutil.copyfile(file, partial / file.name)

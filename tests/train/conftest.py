@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tessy.config import ModelConfig, TrainConfig
-from tessy.dialects import Dialect, load_dialect
+from tessy.dialects import load_dialect
+from tessy.dialects.base import Dialect
 from tessy.records import Finish, Message, Span, Trajectory, dump_line
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -18,6 +19,19 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 CORPUS = ["Okay, let me see.", "But wait, x % 2 == 0", "print(sum(a))", "the even numbers"] * 4
+
+# 6 steps an epoch of 2 forward passes each, with checkpoints inside the epochs.
+SETTINGS = TrainConfig(
+    name="tiny",
+    epochs=2,
+    global_batch=4,
+    learning_rate=1e-3,
+    max_length=256,
+    weight_decay=0.01,
+    precision="fp32",
+    micro_batch=2,
+    checkpoints_per_epoch=2,
+)
 
 
 @pytest.fixture(scope="session")
@@ -121,15 +135,4 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings() -> TrainConfig:
-    """6 steps an epoch of 2 forward passes each, with checkpoints inside the epochs."""
-    return TrainConfig(
-        name="tiny",
-        epochs=2,
-        global_batch=4,
-        learning_rate=1e-3,
-        max_length=256,
-        weight_decay=0.01,
-        precision="fp32",
-        micro_batch=2,
-        checkpoints_per_epoch=2,
-    )
+    return SETTINGS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tessy.dialects import Dialect
+from tessy.dialects.base import Dialect
 from tessy.errors import DataError
 from tessy.records import Message, Span
 from tests.train.conftest import trajectory, write
@@ -100,9 +100,7 @@ def test_a_system_prompt_is_part_of_the_prompt(dialect: Dialect) -> None:
         ((Span("student", "think", "so", 1), Span("student", "answer", "\n", 1)), "has no answer"),
     ],
 )
-def test_a_malformed_sample_is_named(
-    dialect: Dialect, spans: tuple[Span, ...], says: str
-) -> None:
+def test_a_malformed_sample_is_named(dialect: Dialect, spans: tuple[Span, ...], says: str) -> None:
     with pytest.raises(DataError, match=f"'q0', repeat 0, of method 'tessy' {says}"):
         example(trajectory(spans=spans), dialect)
 
@@ -132,7 +130,7 @@ def test_the_order_of_the_file_does_not_matter(dialect: Dialect, tmp_path: Path)
 
 def test_the_same_sample_twice_is_refused(dialect: Dialect, tmp_path: Path) -> None:
     path = write(tmp_path / "t.jsonl", [trajectory(1), trajectory(1)])
-    with pytest.raises(DataError, match="'q1'.* twice"):
+    with pytest.raises(DataError, match=r"'q1'.* twice"):
         read_examples(path, dialect, 500)
 
 
