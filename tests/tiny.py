@@ -39,7 +39,7 @@ TEXTS = [
     "Okay, let me see. First, I need to keep the even numbers: `x % 2 == 0`.\nNext, I sort them.",
     "But wait, that is not right. We need to print the sum of all of the numbers.\n\nprint(sum(a))",
     "def main():\n    a = [int(x) for x in input().split()]\n    print(max(a))\nmain()",
-    "Alternatively, the answer is the largest one; so here is the solution, and it is short. é ü 漢",
+    "Alternatively, the answer is the largest one; so here is the solution, it is short. é ü 漢",
 ]
 
 

@@ -61,7 +61,7 @@ class SlotCache(Cache):
         self.index = ((slots * self.heads + heads) * self.capacity + positions).reshape(-1)
         self.groups = groups
 
-    def update(  # type: ignore[override]
+    def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         keys, values = self.store[layer_idx]
@@ -83,7 +83,7 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Attention of flat queries (1, heads, tokens, size) to the slots; (1, tokens, heads, size)."""
     flat = query[0].transpose(0, 1) * scaling
-    tokens, heads, size = flat.shape
+    heads, size = flat.shape[1:]
     out = torch.empty_like(flat) if len(groups) > 1 or groups[0].put is not None else None
     for g in groups:
         bias = g.sliding if attention_mask == "sliding_attention" else g.full

@@ -147,7 +147,8 @@ class RowModel:
         length = max(f.start + len(f.ids) for f in feeds)
         everyone = width == 1 and 2 * len(feeds) > self.n_slots + 1
         n_rows = self.n_slots + 1 if everyone else len(feeds)
-        take, put, positions = [offset] * (n_rows * width), [], [0] * (n_rows * width)
+        take, positions = [offset] * (n_rows * width), [0] * (n_rows * width)
+        put: list[int] = []
         for row, f in enumerate(feeds):
             first = (f.slot if everyone else row) * width
             n = len(f.ids)

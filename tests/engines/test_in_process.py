@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_refused_and_others_go_on(tiny: dict[str, Path]) ->
         config = EngineConfig("transformers", "cpu", 2, 1)
         async with open_engine(tiny["student"], config, 64, 2) as engine:
             good = asyncio.create_task(complete(engine, request((30, 31), 62, "good")))
-            with pytest.raises(EngineError, match="63 new tokens"):
+            with pytest.raises(EngineError, match="63 new ones"):
                 await complete(engine, request((30, 31), 63, "bad"))
             assert (await good).finish == "length"
 
