@@ -101,8 +101,8 @@ class InProcessEngine:
         total = len(request.prompt_ids) + request.max_tokens
         if not request.prompt_ids or request.max_tokens < 1 or total > self.model.max_context:
             raise EngineError(
-                f"a request of {len(request.prompt_ids)} prompt tokens and {request.max_tokens} new "
-                f"ones does not fit the engine's context of {self.model.max_context}",
+                f"a request of {len(request.prompt_ids)} prompt tokens and {request.max_tokens} "
+                f"new ones does not fit the engine's context of {self.model.max_context}",
                 "set max_tokens lower, or use a model with a longer context",
             )
         session = request.session

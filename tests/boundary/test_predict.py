@@ -45,9 +45,7 @@ def plain_odds(folder: Path, context: str, word: str) -> float:
 
 def test_the_first_wrong_word_is_the_plain_models(tiny: dict[str, Path]) -> None:
     spans = re.findall(r"\s*\S+", TEXT)
-    odds = [
-        plain_odds(tiny["predictor"], "".join(spans[:n]), word) for n, word in enumerate(spans)
-    ]
+    odds = [plain_odds(tiny["predictor"], "".join(spans[:n]), word) for n, word in enumerate(spans)]
     assert min(odds) < -0.01 and max(odds) > 0.01, "the random model must say both"
     for wrong, sign in (("style", 1), ("capability", -1)):
         want = next(n for n, o in enumerate(odds) if sign * o > 0)
