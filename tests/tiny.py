@@ -63,7 +63,25 @@ def save_tokenizer(folder: Path, special: list[str], template: str, size: int, e
     return AutoTokenizer.from_pretrained(folder)
 
 
-def save_qwen(folder: Path, labels: bool = False, size: int = 400, **shape: int) -> Path:
+def teach(model: Any, tokenizer: Any, before: str, between: str, after: str, steps: int) -> None:
+    """A few steps on four documents, so that words come out and the thinking ends."""
+    documents = [
+        tokenizer.encode(before + thought + between + answer + after)
+        for thought, answer in zip(TEXTS, TEXTS[::-1], strict=True)
+    ]
+    width = max(map(len, documents))
+    ids = torch.tensor([d + [tokenizer.pad_token_id] * (width - len(d)) for d in documents])
+    labels = torch.tensor([d + [-100] * (width - len(d)) for d in documents])
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(steps):
+        model(input_ids=ids, labels=labels, attention_mask=labels >= 0).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def save_qwen(
+    folder: Path, labels: bool = False, size: int = 400, steps: int = 60, **shape: int
+) -> Path:
     """A Qwen3 student, or with `labels` a token classifier."""
     tokenizer = save_tokenizer(folder, QWEN_TOKENS, QWEN_TEMPLATE, size, "<|im_end|>")
     config = Qwen3Config(
@@ -79,14 +97,18 @@ def save_qwen(folder: Path, labels: bool = False, size: int = 400, **shape: int)
             **shape,
         },
         tie_word_embeddings=True,
-        initializer_range=0.3,
+        initializer_range=0.3 if labels else 0.05,
     )
     torch.manual_seed(1 + labels)
-    (Qwen3ForTokenClassification if labels else Qwen3ForCausalLM)(config).save_pretrained(folder)
+    model = (Qwen3ForTokenClassification if labels else Qwen3ForCausalLM)(config)
+    if not labels:
+        before = "<|im_start|>assistant\n<think>\n"
+        teach(model, tokenizer, before, "\n</think>\n\n", "<|im_end|>", steps)
+    model.save_pretrained(folder)
     return folder
 
 
-def save_gpt_oss(folder: Path, size: int = 430, **shape: int) -> Path:
+def save_gpt_oss(folder: Path, size: int = 430, steps: int = 60, **shape: int) -> Path:
     """A gpt-oss teacher: sinks, sliding and full attention, four experts."""
     tokenizer = save_tokenizer(folder, HARMONY_TOKENS, HARMONY_TEMPLATE, size, "<|return|>")
     config = GptOssConfig(
@@ -105,10 +127,14 @@ def save_gpt_oss(folder: Path, size: int = 430, **shape: int) -> Path:
             **shape,
         },
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-        initializer_range=0.3,
+        initializer_range=0.05,
     )
     torch.manual_seed(3)
-    GptOssForCausalLM(config).save_pretrained(folder)
+    model = GptOssForCausalLM(config)
+    before = "<|start|>assistant<|channel|>analysis<|message|>"
+    between = "<|end|><|start|>assistant<|channel|>final<|message|>"
+    teach(model, tokenizer, before, between, "<|return|>", steps)
+    model.save_pretrained(folder)
     return folder
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 from transformers.integrations.moe import ExpertsInterface
+from transformers.utils.logging import disable_progress_bar
 
 from tessy.engines.cache import ATTENTION, Group, SlotCache
 from tessy.errors import CheckpointError, MissingError
@@ -58,6 +59,7 @@ class RowModel:
         max_context: int,
     ) -> None:
         self.device = _device(device)
+        disable_progress_bar()  # of weights that are read: a run shows its own bars
         dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
         self.exact = dtype == torch.float32  # rounding is small enough to settle near ties
         try:

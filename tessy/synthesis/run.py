@@ -218,6 +218,7 @@ def _row(done: Trajectory) -> dict[str, Any]:
 
 def _summary(done: Sequence[Trajectory], counts: Counter[str]) -> dict[str, float]:
     summary: Counter[str] = Counter(samples=len(done), complete=0, length=0, degenerate=0, failed=0)
+    summary.update(forced=0, switches=0, requests=0)
     for t in done:
         summary[t.finish] += 1
         summary.update({k: n for k, n in t.tokens.items() if k.endswith("_kept")})
