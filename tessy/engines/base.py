@@ -1,0 +1,83 @@
+"""What an engine is: prompt ids in, chunks of token ids out, abortable at every chunk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from tessy.config import SamplingConfig
+
+EngineFinish = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One stretch of text to generate.
+
+    `prompt_ids` and `max_tokens` together must fit the model's context. Requests of one
+    `session` follow one another and share a prefix, whose keys and values are kept. The noise of
+    a token is a function of (`seed`, `session`, its index in prompt and completion), so a stretch
+    that is aborted and asked for again is the same.
+    """
+
+    prompt_ids: tuple[int, ...]
+    sampling: SamplingConfig
+    max_tokens: int  # of this request; `sampling.max_tokens` is the caller's business
+    stop_ids: frozenset[int]
+    session: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some generated ids; the last chunk says why it is the last. A stop id is not among them."""
+
+    ids: tuple[int, ...]
+    finish: EngineFinish | None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """All ids of a request, without the stop id that ended it."""
+
+    ids: tuple[int, ...]
+    finish: EngineFinish
+
+
+class Engine(Protocol):
+    """Generates tokens with one model. `counts` has requests, generated and prefilled tokens."""
+
+    counts: Counter[str]
+
+    def stream(self, request: Request, min_chunk: int = 1) -> AsyncGenerator[Chunk, None]:
+        """Generate; closing the generator aborts the request.
+
+        Args:
+            request: what to generate.
+            min_chunk: chunks but the last have at least so many ids; many rows that wake up for
+                every token cost more than a tiny model does.
+
+        Raises:
+            EngineError: the request does not fit the context.
+        """
+        ...
+
+    async def close_session(self, session: str) -> None:
+        """Forget a session's keys and values."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+async def complete(engine: Engine, request: Request) -> Completion:
+    """Generate to the end of the request."""
+    ids: list[int] = []
+    async with aclosing(engine.stream(request, min_chunk=request.max_tokens)) as chunks:
+        async for chunk in chunks:
+            ids += chunk.ids
+            if chunk.finish is not None:
+                return Completion(tuple(ids), chunk.finish)
+    raise AssertionError("the last chunk of a stream says why it ended")

@@ -1,0 +1,130 @@
+"""What a synthesis has done so far, line by line, so that a kill loses a span in flight at most."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tessy.errors import ArtifactError, EngineError, StorageError, TessyError
+from tessy.records import Trajectory
+from tessy.synthesis.cooperate import Accepted
+from tessy.synthesis.parts import Task
+
+_SYNC_SECONDS = 5.0  # a crash of the machine, not of the process, may lose so much
+
+Key = tuple[str, int]
+
+
+class Journal:
+    """JSON lines of accepted spans, finished samples and faults; reading it back on opening.
+
+    A last line without its end was being written when the process was killed: it is cut off and
+    counted. Any other malformed line is an error.
+
+    Raises:
+        ArtifactError: the journal is corrupt.
+        StorageError: it cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.trajectories: dict[Key, Trajectory] = {}
+        self.spans: dict[Key, list[Accepted]] = {}
+        self.counts: Counter[str] = Counter()
+        self._path = path
+        self._synced = time.monotonic()
+        try:
+            self._file = path.open("a+b")
+            self._read()
+        except OSError as error:
+            if isinstance(error, TessyError):
+                raise
+            raise self._refused(error) from error
+
+    def _read(self) -> None:
+        self._file.seek(0)
+        data = self._file.read()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            self.counts["truncated_lines"] += 1
+            self._file.truncate(whole)
+        for number, line in enumerate(data[:whole].splitlines(), 1):
+            try:
+                self._take(json.loads(line), f"{self._path}:{number}")
+            except (ValueError, KeyError, TypeError) as error:
+                raise ArtifactError(
+                    f"{self._path}:{number} is no line of a journal ({error})",
+                    "delete the folder to synthesize anew",
+                ) from error
+        self.counts["resumed_samples"] = len(self.trajectories)
+        self.counts["resumed_spans"] = sum(map(len, self.spans.values()))
+
+    def _take(self, data: dict[str, Any], where: str) -> None:
+        kind = data["kind"]
+        if kind == "span":
+            span = Accepted(
+                data["writer"], data["text"], tuple(data["ids"]), data["end"], data["counts"]
+            )
+            self.spans.setdefault((data["question_id"], data["repeat"]), []).append(span)
+        elif kind == "done":
+            self._finish(Trajectory.from_json(data["trajectory"], where), data["counts"])
+        else:
+            assert kind == "fault", kind
+
+    def _finish(self, done: Trajectory, counts: Mapping[str, int]) -> None:
+        self.trajectories[done.key] = done
+        self.spans.pop(done.key, None)
+        self.counts.update(counts)
+
+    def span(self, task: Task, span: Accepted) -> None:
+        """Note an accepted span."""
+        self._write({"kind": "span", **_key(task), **vars(span)})
+
+    def done(self, done: Trajectory, counts: Mapping[str, int]) -> None:
+        """Note a finished sample, and what it took in all."""
+        self._write({"kind": "done", "trajectory": done.to_json(), "counts": dict(counts)})
+        self._finish(done, counts)
+
+    def fault(self, task: Task, error: EngineError) -> None:
+        """Note why a sample failed; its `done` line follows."""
+        self._write({"kind": "fault", **_key(task), "error": str(error)})
+
+    def _write(self, data: dict[str, Any]) -> None:
+        try:
+            self._file.write(json.dumps(data, ensure_ascii=False).encode() + b"\n")
+            self._file.flush()
+            if time.monotonic() - self._synced > _SYNC_SECONDS:
+                os.fsync(self._file.fileno())
+                self._synced = time.monotonic()
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"{self._path} cannot be read or written ({error.strerror})",
+            "free space or choose another outputs_dir, then run the same command again",
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._file.close()
+        except OSError as fault:
+            if error is None:
+                raise self._refused(fault) from fault
+
+
+def _key(task: Task) -> dict[str, Any]:
+    return {"question_id": task.question.question_id, "repeat": task.repeat}

@@ -1,0 +1,64 @@
+"""Synthesis with tiny models, as the tests run it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from tessy.config import (
+    EngineConfig,
+    MethodConfig,
+    ModelConfig,
+    PredictorConfig,
+    SamplingConfig,
+)
+from tessy.records import Question, Trajectory, read_jsonl
+from tessy.synthesis.run import synthesize
+
+QUESTIONS = [
+    Question(f"q{i}", f"Print the sum of the numbers that are {word}.", "test")
+    for i, word in enumerate(("even", "odd", "large", "small", "prime", "<think>"))
+]
+SAMPLES = [("q3", 0), ("q0", 0), ("q0", 1), ("q1", 0), ("q5", 0), ("q4", 2)]
+
+
+def run(
+    tiny: dict[str, Path],
+    folder: Path,
+    kind: str = "tessy",
+    k: int = 20,
+    rows: int = 4,
+    limit: int = 120,
+    context: int = 512,
+    samples: list[tuple[str, int]] = SAMPLES,
+    predictors: tuple[str, str] = ("predictor", "predictor"),
+    seed: int = 5,
+    final_answer: Any = "student",
+) -> tuple[list[Trajectory], dict[str, float]]:
+    """All of `synthesize` in `folder`; the stored trajectories and the counts."""
+    folder.mkdir(exist_ok=True, parents=True)
+    counts = synthesize(
+        QUESTIONS,
+        samples,
+        MethodConfig(kind, kind, k, final_answer),  # type: ignore[arg-type]
+        ModelConfig("student", str(tiny["student"]), "qwen3", 1e5, 1e5, context),
+        ModelConfig("teacher", str(tiny["teacher"]), "gpt_oss", 1e5, 1e5, context),
+        PredictorConfig("tiny", "checkpoint", *(str(tiny[p]) for p in predictors)),
+        EngineConfig("transformers", "cpu", rows, 1),
+        SamplingConfig(0.9, max_tokens=limit),
+        seed,
+        folder,
+        kind,
+    )
+    return list(read_jsonl(folder / "trajectories.jsonl", Trajectory)), counts
+
+
+def law(done: list[Trajectory]) -> list[Trajectory]:
+    """Trajectories without what depends on timing: seconds, and tokens beyond a cut."""
+    return [
+        dataclasses.replace(
+            t, seconds=0.0, tokens={k: n for k, n in t.tokens.items() if k.endswith("_kept")}
+        )
+        for t in done
+    ]

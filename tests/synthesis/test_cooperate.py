@@ -1,0 +1,118 @@
+"""Algorithm 1 is exact: the kept text is a function of models, questions and seed alone."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tessy.dialects import load_dialect
+from tests.synthesis.parts import QUESTIONS, SAMPLES, law, run
+
+
+def biased(tiny: dict[str, Path], folder: Path, style: bool) -> Path:
+    """The predictor, made to say the same of every token."""
+    shutil.copytree(tiny["predictor"], folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["score.bias"] = torch.tensor([0.0, 1e4 if style else -1e4])
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tiny: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("biased")
+    return tiny | {
+        "style": biased(tiny, root / "style", style=True),
+        "capability": biased(tiny, root / "capability", style=False),
+    }
+
+
+def test_kept_text_is_the_same_for_every_k_and_batch(tiny: dict[str, Path], tmp_path: Path) -> None:
+    want, counts = run(tiny, tmp_path / "k20")
+    assert counts["switches"] > 20 and counts["forced"] > 0 and counts["complete"] > 0
+    assert [t.key for t in want] == SAMPLES
+    assert want[1].text() != want[2].text(), "repeats of a question differ"
+    for k, rows in ((1, 6), (2, 4), (5, 1), (64, 3)):
+        done, _ = run(tiny, tmp_path / f"k{k}", k=k, rows=rows)
+        assert law(done) == law(want), f"k={k}, {rows} in flight"
+
+
+def test_student_alone_thinks_as_if_there_were_no_teacher(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    together, counts = run(models, tmp_path / "t", k=7, predictors=("style", "style"))
+    alone, _ = run(models, tmp_path / "s", kind="student_only")
+    assert counts["switches"] == counts["forced"] == counts["teacher_kept"] == 0
+    assert [t.text("think") for t in together] == [t.text("think") for t in alone]
+
+
+def test_two_that_reject_everything_go_on_word_by_forced_word(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    done, counts = run(models, tmp_path, predictors=("capability", "style"), limit=60)
+    words = sum(len(re.findall(r"\S+", t.text("think"))) for t in done)
+    assert {s.writer for t in done for s in t.spans if s.part == "think"} == {"teacher"}
+    assert counts["forced"] >= words > 20
+    assert counts["student_kept"] == sum(
+        s.n_tokens for t in done for s in t.spans if s.part == "answer"
+    )
+
+
+def test_spans_alternate_start_and_end_as_the_method_says(
+    tiny: dict[str, Path], tmp_path: Path
+) -> None:
+    done, _ = run(tiny, tmp_path)
+    dialect = load_dialect("qwen3", tiny["student"])
+    for t in done:
+        thinking = [s for s in t.spans if s.part == "think"]
+        assert all(a.writer != b.writer for a, b in itertools.pairwise(thinking))
+        assert all(s.text and s.n_tokens == dialect.count(s.text) for s in t.spans)
+        assert all(s.text == s.text.rstrip() for s in thinking[:-1]), "spans end with a word"
+        assert t.text("think") == t.text("think").strip("\n")
+        assert [s.part for s in t.spans] == ["think"] * len(thinking) + ["answer"] * (
+            len(t.spans) - len(thinking)
+        )
+        assert all(s.writer == "student" for s in t.spans if s.part == "answer")
+        assert (t.finish == "complete") <= bool(t.text("answer"))
+
+
+def test_the_teacher_may_answer(tiny: dict[str, Path], tmp_path: Path) -> None:
+    student, _ = run(tiny, tmp_path / "s")
+    teacher, _ = run(tiny, tmp_path / "t", final_answer="teacher")
+    assert [t.text("think") for t in student] == [t.text("think") for t in teacher]
+    writers = {s.writer for t in teacher for s in t.spans if s.part == "answer"}
+    assert writers == {"teacher"}
+
+
+def test_the_limit_only_shortens(tiny: dict[str, Path], tmp_path: Path) -> None:
+    long, _ = run(tiny, tmp_path / "long", limit=200)
+    short, counts = run(tiny, tmp_path / "short", limit=25)
+    assert counts["length"] > 3
+    for a, b in zip(short, long, strict=True):
+        assert b.text("think").startswith(a.text("think"))
+        assert a.tokens["student_kept"] + a.tokens["teacher_kept"] <= 25
+
+
+def test_a_question_that_does_not_fit_fails_alone_and_is_counted(
+    tiny: dict[str, Path], tmp_path: Path
+) -> None:
+    for kind in ("student_only", "teacher_only"):
+        done, counts = run(tiny, tmp_path / kind, kind=kind, context=60)
+        assert counts["samples"] == len(SAMPLES)
+        assert sum(counts[f] for f in ("complete", "length", "degenerate", "failed")) == 6
+    done, counts = run(tiny, tmp_path / "none", kind="student_only", context=20)
+    assert counts["failed"] == 6
+    assert {t.spans for t in done} == {()}
+    assert '"fault"' in (tmp_path / "none" / "journal.jsonl").read_text()
+
+
+def test_questions_that_spell_special_tokens_are_plain_text(tiny: dict[str, Path]) -> None:
+    dialect = load_dialect("qwen3", tiny["student"])
+    assert "<think>" in QUESTIONS[5].prompt
+    assert dialect.open_ids[0] not in dialect.encode(QUESTIONS[5].prompt)
