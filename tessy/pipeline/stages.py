@@ -68,9 +68,8 @@ def sft(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]
 
 def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Have a model answer a benchmark, and judge its answers."""
-    from eval.run import evaluate as run
-
     from eval.benchmarks import BENCHMARKS
+    from eval.run import evaluate as run
     from tessy.checkpoints import locate
 
     benchmark = experiment.benchmarks[node.subject.benchmark or ""]
