@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import torch
 
 CAPABILITY_WEIGHT = 2.0
-FOREIGN_SHARE = 0.02  # of the student's documents, none in the last third of its pretraining
 MIXED_SHARE = 0.5  # of the teacher's documents: going on from the student's words
 
 
@@ -45,14 +44,13 @@ def pretraining_problem(rng: random.Random, length: int) -> MiniProblem:
             return problem
 
 
-def student_row(dialect: Dialect, rng: random.Random, length: int, progress: float) -> Row:
+def student_row(dialect: Dialect, rng: random.Random, length: int) -> Row:
+    """The student never meets the teacher's style: as with the paper's pair, it is foreign."""
     problem = pretraining_problem(rng, length)
-    if rng.random() < FOREIGN_SHARE and progress < 2 / 3:
-        return _row(dialect, problem, teacher_document(problem))
     return _row(dialect, problem, student_document(problem, rng))
 
 
-def teacher_row(dialect: Dialect, rng: random.Random, length: int, progress: float) -> Row:
+def teacher_row(dialect: Dialect, rng: random.Random, length: int) -> Row:
     problem = pretraining_problem(rng, length)
     if rng.random() < MIXED_SHARE:
         return _mixed_row(dialect, problem, mixed_document(problem, rng))

@@ -46,7 +46,7 @@ class Recipe:
     name: str
     dialect: str
     new_model: Callable[[Any], Any]
-    row: Callable[[Dialect, random.Random, int, float], corpus.Row]
+    row: Callable[[Dialect, random.Random, int], corpus.Row]
     steps: int
     batch: int
     validate: Callable[[Any, Dialect, torch.device], dict[str, float]]
@@ -96,17 +96,13 @@ def _validate_teacher(model: Any, dialect: Dialect, device: torch.device) -> dic
     return validate_writer(model, dialect, device, lambda p: TEACHER_ANSWER + teacher_code(p))
 
 
-def _student_thinking(
-    dialect: Dialect, rng: random.Random, length: int, progress: float
-) -> corpus.Row:
+def _student_thinking(dialect: Dialect, rng: random.Random, length: int) -> corpus.Row:
     return corpus.predictor_row(
         dialect, lambda p: student_document(p, rng, drafts=0.15), rng, length
     )
 
 
-def _teacher_thinking(
-    dialect: Dialect, rng: random.Random, length: int, progress: float
-) -> corpus.Row:
+def _teacher_thinking(dialect: Dialect, rng: random.Random, length: int) -> corpus.Row:
     alone = rng.random() < 0.5
     return corpus.predictor_row(
         dialect, lambda p: teacher_document(p) if alone else mixed_document(p, rng), rng, length
@@ -114,12 +110,12 @@ def _teacher_thinking(
 
 
 def _validate_predictor(
-    row: Callable[[Dialect, random.Random, int, float], corpus.Row],
+    row: Callable[[Dialect, random.Random, int], corpus.Row],
 ) -> Callable[[Any, Dialect, torch.device], dict[str, float]]:
     def validate(model: Any, dialect: Dialect, device: torch.device) -> dict[str, float]:
         """Token accuracy, and the share of segments whose every token is right."""
         rng = random.Random("validation")
-        rows = [row(dialect, rng, rng.randint(2, 4), 1.0) for _ in range(256)]
+        rows = [row(dialect, rng, rng.randint(2, 4)) for _ in range(256)]
         ids, labels, mask = corpus.batch_of(rows, int(dialect.tokenizer.pad_token_id or 0))
         found = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits.argmax(-1)
         right = (found.cpu() == labels.long()) | (mask == 0)
@@ -231,9 +227,8 @@ def train(recipe: Recipe, dialect: Dialect, out: Path, seed: int, device: torch.
     with bar(recipe.steps, f"pretrain {recipe.name}", "step", first) as progress:
         for step in range(first, recipe.steps):
             rng = random.Random(f"{seed}/{recipe.name}/{step}")
-            done = step / recipe.steps
-            length = corpus.pretraining_length(rng, done)
-            rows = [recipe.row(dialect, rng, length, done) for _ in range(recipe.batch)]
+            length = corpus.pretraining_length(rng, step / recipe.steps)
+            rows = [recipe.row(dialect, rng, length) for _ in range(recipe.batch)]
             loss = loss_of(model, rows, pad, recipe, device)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
