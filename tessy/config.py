@@ -7,6 +7,7 @@ one `Experiment`. A field's comment is its documentation. What cannot be combine
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -197,6 +198,15 @@ def check(experiment: Experiment) -> None:
                 f"stage={stage!r} is unknown", nearest(stage, (*STAGES, "all", "plan"))
             )
     e = experiment
+    if not re.fullmatch(r"[\w=-][\w.,=-]*", e.name):
+        raise ConfigError(
+            f"name={e.name!r} is no name for a folder", "use letters, digits, '-', '_' and '.'"
+        )
+    if e.mini.seeds and e.questions.source != "mini":
+        raise ConfigError(
+            f"mini.seeds={list(e.mini.seeds)} without the miniature world",
+            "take experiment=mini or leave mini.seeds empty",
+        )
     positive: dict[str, float] = {
         "questions.samples": e.questions.samples,
         "questions.unique": e.questions.unique,

@@ -58,6 +58,10 @@ class EngineError(TessyError, RuntimeError):
     """An engine cannot generate as asked."""
 
 
+class TrainingError(TessyError, ArithmeticError):
+    """Training diverged: its loss or its gradient is no longer a finite number."""
+
+
 class SandboxError(TessyError, RuntimeError):
     """Programs cannot be isolated on this machine, or the judge itself failed."""
 

@@ -11,6 +11,8 @@ from tessy.dialects.gpt_oss import gpt_oss
 from tessy.dialects.qwen3 import qwen3
 from tessy.errors import CheckpointError, ConfigError, nearest
 
+__all__ = ["DIALECTS", "Dialect", "load_dialect"]
+
 DIALECTS: dict[str, Callable[[Any], Dialect]] = {"qwen3": qwen3, "gpt_oss": gpt_oss}
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tessy.errors import CheckpointError
@@ -72,12 +73,20 @@ class Dialect:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of plain text; text that spells a special token does not become one."""
-        pieces, start = [], 0
-        for match in self._added_pattern.finditer(text):
-            pieces.append(text[start : match.start() + 1])  # cut inside the token's name
-            start = match.start() + 1
-        pieces.append(text[start:])
-        return [i for piece in pieces if piece for i in self._ids(piece)]
+        return [i for _, piece in self._pieces(text) for i in self._ids(piece)]
+
+    def starts(self, text: str) -> list[int]:
+        """For each token of `encode(text)`, the index in `text` of its first character."""
+        starts = []
+        for at, piece in self._pieces(text):
+            encoded = self.tokenizer(piece, add_special_tokens=False, return_offsets_mapping=True)
+            starts += [at + first for first, _ in encoded["offset_mapping"]]
+        return starts
+
+    def _pieces(self, text: str) -> list[tuple[int, str]]:
+        """`text`, cut inside every name of a special token; each piece with its place."""
+        cuts = [0, *(m.start() + 1 for m in self._added_pattern.finditer(text)), len(text)]
+        return [(a, text[a:b]) for a, b in pairwise(cuts) if a < b]
 
     def encode_marker(self, text: str) -> list[int]:
         """Token ids of a marker: special tokens are meant as such."""

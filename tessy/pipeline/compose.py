@@ -1,0 +1,134 @@
+"""From Hydra's composed configuration to a checked `Experiment`: nothing unknown gets through."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tessy.config import STAGES, Experiment, check
+from tessy.errors import ConfigError, nearest
+
+T = TypeVar("T")
+
+
+def compose(config: DictConfig, suffix: str = "") -> Experiment:
+    """Build the experiment and check what cannot be combined.
+
+    Args:
+        config: Hydra's composed configuration, without its own `hydra` node.
+        suffix: added to the experiment's name, so that the jobs of a sweep do not share a report.
+
+    Raises:
+        ConfigError: naming the option, its value and the mend.
+    """
+    try:
+        data = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(
+            f"the configuration does not resolve ({str(error).splitlines()[0]})",
+            "give the option a value",
+        ) from error
+    assert isinstance(data, dict)
+    values = {str(key): value for key, value in data.items()}
+    values["stages"] = list(stages(values.pop("stage", "all")))
+    experiment = build(Experiment, values, "")
+    if suffix:
+        experiment = dataclasses.replace(experiment, name=f"{experiment.name}-{suffix}")
+    check(experiment)
+    return experiment
+
+
+def stages(value: Any) -> tuple[str, ...]:
+    """The stages that `stage=` asks for, in their order.
+
+    Args:
+        value: "all", "plan", one stage or a list of stages.
+
+    Raises:
+        ConfigError: a name is unknown, or all or plan stands beside others.
+    """
+    names = value if isinstance(value, list | tuple) else [value]
+    for name in names:
+        if name not in (*STAGES, "all", "plan"):
+            raise ConfigError(
+                f"stage={name!r} is unknown", nearest(str(name), (*STAGES, "all", "plan"))
+            )
+    if not names:
+        raise ConfigError("stage=[] asks for nothing", "set stage=all")
+    if len(names) > 1 and {"all", "plan"} & set(names):
+        raise ConfigError(
+            f"stage={list(names)} mixes all or plan with others", "name one of them, or stages only"
+        )
+    if list(names) == ["plan"]:
+        return ("plan",)
+    return STAGES if list(names) == ["all"] else tuple(s for s in STAGES if s in names)
+
+
+def build(kind: type[T], data: Any, place: str) -> T:
+    """Make the dataclass `kind` of plain data, refusing unknown, missing and mistyped fields.
+
+    Args:
+        kind: a dataclass of tessy.config.
+        data: what the YAML files and the command line say.
+        place: the option's dotted path, for messages; empty at the top.
+    """
+    if not isinstance(data, Mapping):
+        raise ConfigError(
+            f"{place}={data!r} replaces a group of options by a value",
+            f"set one of its options, {place}.NAME=VALUE",
+        )
+    hints = typing.get_type_hints(kind)
+    for key in data:
+        if key not in hints:
+            raise ConfigError(f"option {join(place, str(key))!r} is unknown", nearest(key, hints))
+    missing = [
+        f.name
+        for f in dataclasses.fields(kind)  # type: ignore[arg-type]
+        if f.name not in data
+        and f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(
+            f"{place or 'the configuration'} lacks {', '.join(missing)}",
+            f"set {join(place, missing[0])}=VALUE",
+        )
+    return kind(**{str(k): convert(hints[str(k)], v, join(place, str(k))) for k, v in data.items()})
+
+
+def convert(hint: Any, value: Any, place: str) -> Any:
+    """`value` as the type hint wants it; a whole number may stand for a float or a text."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    number = isinstance(value, int) and not isinstance(value, bool)
+    if dataclasses.is_dataclass(hint):
+        return build(hint, value, place)  # type: ignore[arg-type]
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise ConfigError(f"{place}={value!r} is unknown", nearest(str(value), arguments))
+    if origin is tuple:
+        if isinstance(value, list | tuple):
+            return tuple(convert(arguments[0], v, f"{place}[{i}]") for i, v in enumerate(value))
+        raise ConfigError(f"{place}={value!r} is not a list", f"write {place}=[{value}]")
+    if origin is not None and issubclass(origin, Mapping):
+        if isinstance(value, Mapping):
+            return {str(k): convert(arguments[1], v, join(place, str(k))) for k, v in value.items()}
+    elif hint is float and (number or isinstance(value, float)):
+        return float(value)
+    elif (hint is int and number) or (hint is not int and isinstance(value, hint)):
+        return value
+    elif hint is str and number:  # outputs_dir=2024 is a name
+        return str(value)
+    wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    expected = wanted.get(hint, "a group of options")
+    raise ConfigError(f"{place}={value!r} is not {expected}", f"give {place} {expected}")
+
+
+def join(place: str, name: str) -> str:
+    """A dotted path."""
+    return f"{place}.{name}" if place else name

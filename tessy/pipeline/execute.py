@@ -1,0 +1,128 @@
+"""Run an experiment: what is done is skipped, what is begun goes on, the rest is made."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from tessy.config import Experiment
+from tessy.pipeline.graph import Node, build
+from tessy.pipeline.plan import show_plan
+from tessy.pipeline.reporting import (
+    RESULTS,
+    TERMINAL,
+    losses,
+    make_report,
+    read_curve,
+    report_folder,
+    report_is_there,
+)
+from tessy.pipeline.requirements import require
+from tessy.pipeline.stages import STAGE_FUNCTIONS
+from tessy.pipeline.store import Manifest, Store
+from tessy.pipeline.tracking import Tracker
+
+
+def execute(experiment: Experiment) -> None:
+    """Do what `experiment.stages` asks for.
+
+    Raises:
+        MissingError: before any work, naming all that this machine lacks.
+        ArtifactError: an artifact on the disk is corrupt.
+        StorageError: the disk refuses, or another process works on the same artifact.
+    """
+    began = time.monotonic()
+    console = Console(highlight=False)
+    store = Store(Path(experiment.outputs_dir))
+    nodes = build(experiment)
+    *work, report = nodes
+    manifests = {
+        node.fingerprint: manifest
+        for node in work
+        if (manifest := store.manifest(node)) is not None
+    }
+    done_before = set(manifests)
+    reported = report_is_there(report, experiment)
+    done = [node for node in work if node.fingerprint in manifests] + [report] * reported
+    if experiment.stages == ("plan",):
+        show_plan(experiment, nodes, done, store, console)
+        return
+    todo = [node for node in nodes if node.stage in experiment.stages and node not in done]
+    require(experiment, todo, done)
+    tracker = Tracker(experiment.tracking, store.outputs, experiment.name)
+    for number, node in enumerate(n for n in todo if n is not report):
+        console.print(f"[{number + 1}/{len(todo)}] {node.label}", markup=False)
+        manifests[node.fingerprint] = run_node(node, store, experiment, tracker)
+    if report in todo:
+        with tracker.stage("report", report.name, report.fingerprint, report.config) as log:
+            make_report(report, nodes, manifests, done_before, store, experiment)
+            log.results(json.loads((report_folder(experiment) / RESULTS).read_text("utf-8")))
+    if report in todo or (reported and "report" in experiment.stages):
+        _print_table(experiment, console)
+    asked = [node for node in work if node.stage in experiment.stages]
+    _print_cost(asked, manifests, done_before, console)
+    nothing = "nothing was to do, " if not todo else ""
+    console.print(f"Done: {nothing}{time.monotonic() - began:.1f} s, {_peak_memory()}.")
+
+
+def run_node(node: Node, store: Store, experiment: Experiment, tracker: Tracker) -> Manifest:
+    """Make one artifact, or go on with it where an earlier run ended."""
+    with store.working(node) as folder:
+        finished = store.manifest(node)  # by another process, before this one held the folder
+        if finished is not None:
+            return finished
+        with tracker.stage(node.stage, node.name, node.fingerprint, node.config) as log:
+            counts = STAGE_FUNCTIONS[node.stage](node, store, experiment)
+            if node.stage == "sft":
+                log.curve(read_curve(folder))
+            manifest = store.complete(node, counts)
+            log.summary({**counts, "seconds": manifest.seconds})
+        return manifest
+
+
+def _print_table(experiment: Experiment, console: Console) -> None:
+    folder = report_folder(experiment)
+    print((folder / TERMINAL).read_text(encoding="utf-8"))
+    console.print(f"Report    {folder / 'report.html'}", markup=False, soft_wrap=True)
+    console.print(f"Results   {folder / 'results.json'} (.csv, .md)", markup=False, soft_wrap=True)
+    artifacts = Path(experiment.outputs_dir) / "artifacts"
+    console.print(f"Artifacts {artifacts}", markup=False, soft_wrap=True)
+    if experiment.tracking.kind == "wandb":
+        runs = Path(experiment.outputs_dir) / "wandb"
+        console.print(f"W&B       {runs}", markup=False, soft_wrap=True)
+
+
+def _print_cost(
+    nodes: Sequence[Node],
+    manifests: Mapping[str, Manifest],
+    done_before: set[str],
+    console: Console,
+) -> None:
+    for stage in dict.fromkeys(node.stage for node in nodes):
+        these = [node for node in nodes if node.stage == stage]
+        new = _seconds(manifests, (n for n in these if n.fingerprint not in done_before))
+        old = _seconds(manifests, (n for n in these if n.fingerprint in done_before))
+        reused = sum(node.fingerprint in done_before for node in these)
+        earlier = f", {reused} done before ({old:.1f} s then)" if reused else ""
+        made = len(these) - reused
+        console.print(f"Cost      {stage}: {made} made in {new:.1f} s{earlier}")
+    for what, count in losses(manifests.values()).items():
+        console.print(f"Lost      {what} {count}")
+
+
+def _seconds(manifests: Mapping[str, Manifest], nodes: Iterable[Node]) -> float:
+    return sum(manifests[node.fingerprint].seconds for node in nodes)
+
+
+def _peak_memory() -> str:
+    """The largest resident size of this process or a child of it."""
+    peak = max(
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return f"at most {peak / 1e6:.2f} GB of memory"  # Linux counts in kilobytes

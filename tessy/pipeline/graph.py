@@ -1,0 +1,206 @@
+"""The stage graph: which artifacts an experiment needs, and what each one depends on.
+
+A node's `config` holds exactly what changes its result, so that its fingerprint names the result:
+base evaluations are shared by all methods and experiments, and a changed plot retrains nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tessy.config import BenchmarkConfig, Experiment, MethodConfig
+from tessy.pipeline.identity import model_identity
+
+# Raise a stage's number when its stored results change meaning: they are then made anew.
+STAGE_VERSIONS: Mapping[str, int] = {
+    "questions": 1,
+    "predictor": 1,
+    "synthesize": 1,
+    "sft": 1,
+    "evaluate": 1,
+    "report": 1,
+}
+BASE = "base"  # the student before any training
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a node is about, as keys into the experiment."""
+
+    world: int = 0  # seed of the miniature world; 0 outside of it
+    method: str | None = None  # key of Experiment.methods
+    learning_rate: float | None = None
+    sft_seed: int | None = None
+    benchmark: str | None = None  # key of Experiment.benchmarks
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One artifact to be."""
+
+    stage: str
+    name: str  # readable; not part of the fingerprint
+    config: Mapping[str, Any]  # exactly what changes the result
+    parents: tuple[Node, ...] = ()
+    subject: Subject = dataclasses.field(default_factory=Subject)  # not part of it either
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of the SHA-256 of all that the result depends on."""
+        identity = {
+            "stage": self.stage,
+            "version": STAGE_VERSIONS[self.stage],
+            "config": self.config,
+            "parents": [parent.fingerprint for parent in self.parents],
+        }
+        text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """For progress bars and messages."""
+        return f"{self.stage} {self.name}"
+
+    def parent(self, stage: str) -> Node:
+        """The parent of that stage."""
+        return next(parent for parent in self.parents if parent.stage == stage)
+
+
+def build(experiment: Experiment) -> list[Node]:
+    """All nodes in the order they run: parents first, and what is cheap to see early.
+
+    World by world: the questions, the base model's scores, then each method from its data to
+    its scores. The report is last.
+    """
+    nodes = list(_unique(_nodes(experiment)))
+    evaluated = tuple(node for node in nodes if node.stage == "evaluate")
+    config = {"experiment": experiment.name, "report": dataclasses.asdict(experiment.report)}
+    return [*nodes, Node("report", experiment.name, config, evaluated)]
+
+
+def worlds(experiment: Experiment) -> tuple[int, ...]:
+    """Seeds of the miniature worlds; a single 0 outside of them, where the seed changes nothing."""
+    return experiment.worlds if experiment.questions.source == "mini" else (0,)
+
+
+def _nodes(e: Experiment) -> Iterator[Node]:
+    several = len(worlds(e)) > 1 or e.questions.source == "mini"
+    for world in worlds(e):
+        where = f"-world{world}" if several else ""
+        questions = _questions(e, world, where)
+        yield questions
+        for key in e.benchmarks:
+            yield _evaluate(e, None, key, Subject(world=world, benchmark=key), f"{BASE}{where}")
+        for method_key, method in e.methods.items():
+            parents = [questions]
+            if method.kind == "tessy" and e.predictor.source == "train":
+                parents.append(_predictor(e, questions, where))
+                yield parents[-1]
+            data = _synthesize(e, method, tuple(parents), Subject(world, method_key), where)
+            yield data
+            for rate in e.with_all_learning_rates():
+                for seed in e.sft_seeds:
+                    subject = Subject(world, method_key, rate, seed)
+                    name = f"{method_key}{where}-lr{rate:g}-seed{seed}"
+                    model = _sft(e, data, subject, name)
+                    yield model
+                    for key in e.benchmarks:
+                        about = dataclasses.replace(subject, benchmark=key)
+                        yield _evaluate(e, model, key, about, name)
+
+
+def _questions(e: Experiment, world: int, where: str) -> Node:
+    config: dict[str, Any] = {"source": e.questions.source, "unique": e.questions.unique}
+    if e.questions.source == "mini":
+        config["world"] = world
+    return Node("questions", f"{e.questions.source}{where}", config, (), Subject(world))
+
+
+def _predictor(e: Experiment, questions: Node, where: str) -> Node:
+    config = {
+        "base": model_identity(e.predictor.base),
+        "segments": e.predictor.segments,
+        "student": _model(e, "student"),
+        "teacher": _model(e, "teacher"),
+        "seed": e.seed,
+    }
+    name = f"{e.predictor.name}{where}"
+    return Node("predictor", name, config, (questions,), questions.subject)
+
+
+def _synthesize(
+    e: Experiment, method: MethodConfig, parents: tuple[Node, ...], subject: Subject, where: str
+) -> Node:
+    config: dict[str, Any] = {
+        "method": method.name,
+        "kind": method.kind,
+        "samples": e.questions.samples,
+        "student": _model(e, "student"),  # also for teacher_only: its tokenizer counts the tokens
+        "engine": e.engine.kind,
+        "sampling": dataclasses.asdict(e.sampling),
+        "seed": e.seed,
+    }
+    if method.kind != "student_only":
+        config["teacher"] = _model(e, "teacher")
+    if method.kind == "tessy":
+        config |= {"span_tokens": method.span_tokens, "final_answer": method.final_answer}
+        if e.predictor.source == "checkpoint":
+            config["predictors"] = [
+                model_identity(e.predictor.student),
+                model_identity(e.predictor.teacher),
+            ]
+    return Node("synthesize", f"{subject.method}{where}", config, parents, subject)
+
+
+def _sft(e: Experiment, data: Node, subject: Subject, name: str) -> Node:
+    train = dataclasses.asdict(e.train)
+    for tuning in ("name", "micro_batch", "checkpoints_per_epoch", "learning_rate"):
+        del train[tuning]
+    config = {
+        "student": _model(e, "student"),
+        "train": train,
+        "learning_rate": subject.learning_rate,
+        "seed": subject.sft_seed,
+    }
+    return Node("sft", name, config, (data,), subject)
+
+
+def _evaluate(e: Experiment, model: Node | None, key: str, subject: Subject, name: str) -> Node:
+    benchmark: BenchmarkConfig = e.benchmarks[key]
+    judge = dataclasses.asdict(e.judge)
+    del judge["workers"]
+    config: dict[str, Any] = {
+        "benchmark": {k: v for k, v in dataclasses.asdict(benchmark).items() if k != "name"},
+        "engine": e.engine.kind,
+        "judge": judge,
+        "seed": e.seed,
+    }
+    if model is None:
+        config["model"] = _model(e, "student")
+    if benchmark.kind == "mini":
+        config["world"] = subject.world
+    parents = () if model is None else (model,)
+    return Node("evaluate", f"{name}-{key}", config, parents, subject)
+
+
+def _model(e: Experiment, role: str) -> dict[str, Any]:
+    model = e.student if role == "student" else e.teacher
+    return {
+        "weights": model_identity(model.path),
+        "dialect": model.dialect,
+        "context": model.context,
+    }
+
+
+def _unique(nodes: Iterable[Node]) -> Iterator[Node]:
+    seen: set[str] = set()
+    for node in nodes:
+        if node.fingerprint not in seen:
+            seen.add(node.fingerprint)
+            yield node

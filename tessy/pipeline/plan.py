@@ -1,0 +1,117 @@
+"""`stage=plan`: the graph, what is done and to do, what it needs and what is missing here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from tessy.checkpoints import locate
+from tessy.config import STAGES, Experiment
+from tessy.errors import TessyError
+from tessy.pipeline.disk import free_bytes
+from tessy.pipeline.estimate import ASSUMPTIONS, Estimate, estimate
+from tessy.pipeline.graph import Node
+from tessy.pipeline.requirements import gpus, missing, models
+from tessy.pipeline.store import Store
+
+
+def show_plan(
+    experiment: Experiment,
+    nodes: Sequence[Node],
+    done: Sequence[Node],
+    store: Store,
+    console: Console,
+) -> None:
+    """Print the plan; write and run nothing.
+
+    Args:
+        experiment: what is planned.
+        nodes: its graph.
+        done: the nodes whose artifacts are complete.
+        store: where they lie.
+        console: where to print.
+    """
+    finished = {node.fingerprint for node in done}
+    todo = [node for node in nodes if node.fingerprint not in finished]
+    console.print(_node_table(experiment, nodes, finished, store))
+    console.print(_stage_table(experiment, nodes, finished))
+    console.print(f"Estimates assume {ASSUMPTIONS}.", style="dim")
+    _print_models(experiment, todo, console)
+    free = free_bytes(store.outputs.absolute())
+    console.print(f"This machine: {gpus()} GPUs, {free / 1e9:.0f} GB free in {store.outputs}.")
+    absent = missing(experiment, todo)
+    if absent:
+        console.print(f"\nMissing here, {len(absent)}:", style="bold red")
+        for item in absent:
+            console.print(f"  - {item}", markup=False, highlight=False)
+        console.print("experiment=mini runs on this machine." if not _mini(experiment) else "")
+    elif todo:
+        console.print("Nothing is missing: run the same command with stage=all.", style="bold")
+    else:
+        console.print("Everything is done.", style="bold")
+
+
+def _node_table(
+    experiment: Experiment, nodes: Sequence[Node], finished: set[str], store: Store
+) -> Table:
+    table = Table(title=f"The stage graph of experiment {experiment.name}")
+    for column in ("stage", "artifact", "from", "state"):
+        table.add_column(column, overflow="fold")
+    for node in nodes:
+        state = "done" if node.fingerprint in finished else "to do"
+        if state == "to do" and store.folder(node).exists():
+            state = "begun"
+        # A model's data and scores bear its own name: the stage says enough.
+        parents = ", ".join(dict.fromkeys(parent.stage for parent in node.parents))
+        table.add_row(node.stage, f"{node.name} {node.fingerprint[:8]}", parents or "-", state)
+    return table
+
+
+def _stage_table(experiment: Experiment, nodes: Sequence[Node], finished: set[str]) -> Table:
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    needs: dict[str, Estimate] = defaultdict(Estimate)
+    for node in nodes:
+        done = node.fingerprint in finished
+        counts[node.stage][0 if done else 1] += 1
+        if not done:
+            needs[node.stage] += estimate(node, experiment)
+    table = Table(title="What is to do, and what it will need")
+    for column in ("stage", "done", "to do", "tokens", "GPU hours", "disk"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for stage in STAGES:
+        if stage in counts:
+            table.add_row(stage, *map(str, counts[stage]), *_amounts(needs[stage]))
+    total = sum(needs.values(), Estimate())
+    table.add_section()
+    table.add_row(
+        "all", *(str(sum(c[i] for c in counts.values())) for i in (0, 1)), *_amounts(total)
+    )
+    return table
+
+
+def _amounts(need: Estimate) -> tuple[str, str, str]:
+    return (
+        f"{need.tokens:,.0f}" if need.tokens else "-",
+        f"{need.gpu_hours:,.0f}" if need.gpu_hours else "-",
+        f"{need.disk / 1e9:,.2f} GB" if need.disk else "-",
+    )
+
+
+def _print_models(experiment: Experiment, todo: Sequence[Node], console: Console) -> None:
+    console.print("\nModels and data:")
+    for path, purpose in models(experiment, todo).items():
+        try:
+            where = str(locate(path))
+        except TessyError:
+            where = "not on this machine"
+        console.print(f"  {purpose}: {path} ({where})", markup=False, highlight=False)
+    console.print(f"  questions: {experiment.questions.source}", highlight=False)
+    for name, benchmark in experiment.benchmarks.items():
+        console.print(f"  benchmark {name}: {benchmark.split or 'all'}", highlight=False)
+
+
+def _mini(experiment: Experiment) -> bool:
+    return experiment.questions.source == "mini"

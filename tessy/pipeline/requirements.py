@@ -1,0 +1,158 @@
+"""What this machine lacks for the nodes that are to do, found before any work, named at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from tessy.checkpoints import locate
+from tessy.config import Experiment
+from tessy.errors import MissingError, SandboxError, TessyError
+from tessy.pipeline.disk import free_bytes
+from tessy.pipeline.estimate import Estimate, estimate
+from tessy.pipeline.graph import Node
+
+# What this version can do of what the configuration can say.
+ENGINES = ("transformers",)
+QUESTIONS = ("mini",)
+PREDICTORS = ("checkpoint",)
+DIALECTS = ("qwen3", "gpt_oss")
+BENCHMARKS = ("mini",)
+LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs and DeepSpeed
+
+
+def require(experiment: Experiment, todo: Sequence[Node], done: Iterable[Node]) -> None:
+    """Stop before any work if something is missing.
+
+    Raises:
+        MissingError: naming everything that is missing.
+    """
+    absent = missing(experiment, todo) + _parents(todo, done)
+    if absent:
+        listing = "".join(f"\n  - {item}" for item in absent)
+        mini = experiment.questions.source == "mini"
+        instead = "" if mini else "run experiment=mini, which needs none of this, or "
+        raise MissingError(
+            f"nothing was run, {len(absent)} things are missing here", f"{instead}provide{listing}"
+        )
+
+
+def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
+    """What is missing for the nodes that are to do, each with its mend; empty when all is there."""
+    stages = {node.stage for node in todo}
+    absent = [*_machine(experiment, stages), *_packages(experiment, stages)]
+    absent += [*_models(experiment, todo), *_not_in_this_version(experiment, todo)]
+    absent += [*_disk(experiment, todo), *_sandbox(stages)]
+    return list(dict.fromkeys(absent))
+
+
+def gpus() -> int:
+    """How many NVIDIA GPUs this machine has; asks no library, as importing one takes seconds."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
+    """The models that the nodes need: path -> what for."""
+    e = experiment
+    needed: dict[str, str] = {}
+    for node in todo:
+        kind = node.config.get("kind")
+        if node.stage in ("synthesize", "sft", "evaluate"):
+            needed[e.student.path] = f"student {e.student.name}"
+        if node.stage == "predictor" or (node.stage == "synthesize" and kind != "student_only"):
+            needed[e.teacher.path] = f"teacher {e.teacher.name}"
+        if node.stage == "predictor":
+            needed[e.predictor.base] = f"predictor {e.predictor.name}, to train from"
+        if kind == "tessy" and e.predictor.source == "checkpoint":
+            needed[e.predictor.student] = f"predictor {e.predictor.name}, for the student"
+            needed[e.predictor.teacher] = f"predictor {e.predictor.name}, for the teacher"
+    return needed
+
+
+def _machine(e: Experiment, stages: set[str]) -> Iterator[str]:
+    if gpus():
+        return
+    if stages & {"synthesize", "evaluate", "predictor"}:
+        if e.engine.kind == "vllm":
+            yield "a GPU, for engine=vllm"
+        elif e.engine.device == "cuda":
+            yield "a GPU, for engine.device=cuda; set engine.device=auto"
+    if "sft" in stages and e.student.parameters > LARGE:
+        size = f"{e.student.parameters / 1e9:.1f}B parameters"
+        yield f"a GPU, to fine-tune {e.student.name} with {size}"
+
+
+def _packages(e: Experiment, stages: set[str]) -> Iterator[str]:
+    if e.engine.kind == "vllm" and stages & {"synthesize", "evaluate", "predictor"}:
+        yield from _package("vllm", "engine=vllm")
+    if "sft" in stages and e.student.parameters > LARGE:
+        yield from _package("deepspeed", f"fine-tuning {e.student.name}; pip install -e '.[sft]'")
+
+
+def _package(name: str, purpose: str) -> Iterator[str]:
+    if find_spec(name) is None:
+        yield f"the package {name}, for {purpose}"
+
+
+def _models(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
+    for path, purpose in models(e, todo).items():
+        try:
+            locate(path)
+        except TessyError as error:
+            yield f"{purpose}: {error}"
+
+
+def _not_in_this_version(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
+    for node in todo:
+        used: list[tuple[str, str, tuple[str, ...]]] = []
+        if node.stage == "questions":
+            used = [("questions", e.questions.source, QUESTIONS)]
+        elif node.stage == "predictor":
+            used = [("predictor.source", e.predictor.source, PREDICTORS)]
+        elif node.stage in ("synthesize", "evaluate"):
+            used = [
+                ("engine", e.engine.kind, ENGINES),
+                ("student.dialect", e.student.dialect, DIALECTS),
+            ]
+        if node.stage == "synthesize" and node.config["kind"] != "student_only":
+            used.append(("teacher.dialect", e.teacher.dialect, DIALECTS))
+        if node.stage == "evaluate":
+            kind = e.benchmarks[node.subject.benchmark or ""].kind
+            used.append(("benchmark", kind, BENCHMARKS))
+        for option, value, possible in used:
+            if value not in possible:
+                yield f"{option}={value} is not in this version yet (it has {', '.join(possible)})"
+
+
+def _disk(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
+    needed = sum((estimate(node, e) for node in todo), Estimate()).disk
+    free = free_bytes(Path(e.outputs_dir).absolute())
+    if needed > free:
+        yield (
+            f"disk space in {e.outputs_dir}: about {needed / 1e6:,.0f} MB are needed, "
+            f"{free / 1e6:,.0f} MB are free; free some or set outputs_dir"
+        )
+
+
+def _sandbox(stages: set[str]) -> Iterator[str]:
+    if "evaluate" not in stages:
+        return
+    from eval.judge.sandbox import check_isolation
+
+    try:
+        check_isolation()
+    except SandboxError as error:
+        yield f"a sandbox to run programs in: {error}"
+
+
+def _parents(todo: Sequence[Node], done: Iterable[Node]) -> list[str]:
+    """What an earlier stage, that was not asked for, has not made yet."""
+    there = {node.fingerprint for node in (*todo, *done)}
+    absent = {
+        parent.label: f"{parent.label}, which {node.label} needs; add {parent.stage} to stage="
+        for node in todo
+        for parent in node.parents
+        if parent.fingerprint not in there
+    }
+    return list(absent.values())

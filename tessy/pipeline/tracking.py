@@ -1,0 +1,191 @@
+"""Curves, scores and tables in Weights & Biases, besides the files under outputs.
+
+One W&B run for each node of the stage graph that does work, grouped by experiment; its id comes
+from the node's fingerprint, so a node that is resumed goes on in the same run. Without a key the
+runs are written offline (`wandb sync` uploads them later); nothing asks, and the terminal stays
+quiet. wandb is imported by the first node that is tracked: about a second once, a tenth of a
+second for each further node, nothing when there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import logging
+import netrc
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tessy.config import TrackingConfig
+
+CONNECT_SECONDS = 30.0  # how long an online run may take to start before it is written offline
+
+
+@dataclass(frozen=True)
+class StageLog:
+    """What one node logs. `run` is a wandb run, or None when tracking is off."""
+
+    run: Any
+
+    def curve(self, points: Iterable[Mapping[str, float]], prefix: str = "sft") -> None:
+        """Log the points of a training curve, each with its optimizer `step`."""
+        if self.run is None:
+            return
+        for point in points:
+            values = {f"{prefix}/{key}": v for key, v in point.items() if key != "step"}
+            self.run.log(values, step=int(point["step"]))
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """Final figures of the node: counts, seconds, tokens."""
+        if self.run is not None:
+            self.run.summary.update(dict(values))
+
+    def results(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The rows of `results.json`: a table, and each figure under a name that never changes.
+
+        The names are `pass_at_1/<benchmark>/<method>` and the same for `delta_vs_base` and the
+        ends of their intervals; with several learning rates, `<method>@<rate>`.
+        """
+        if self.run is None or not rows:
+            return
+        import wandb
+
+        titles: list[str | int] = [key for key in rows[0] if key != "learning_rate"]
+        if any("learning_rate" in row for row in rows):
+            titles.insert(1, "learning_rate")
+        cells = [[_cell(row.get(str(title))) for title in titles] for row in rows]
+        self.run.log({"results": wandb.Table(columns=titles, data=cells, allow_mixed_types=True)})
+        figures: dict[str, float] = {}
+        for row in rows:
+            figures |= _figures(row)
+        self.run.summary.update(figures)
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """Opens a log for each node of one experiment."""
+
+    config: TrackingConfig
+    outputs_dir: Path
+    experiment: str
+
+    @contextmanager
+    def stage(
+        self, stage: str, name: str, fingerprint: str, settings: Mapping[str, Any]
+    ) -> Iterator[StageLog]:
+        """Track one node while it works; it ends as failed when an exception leaves the block.
+
+        Args:
+            settings: the configuration that the node depends on, without secrets.
+        """
+        if self.config.kind == "none":
+            yield StageLog(None)
+            return
+        run = self._start(stage, name, fingerprint, settings)
+        exit_code = 1
+        try:
+            yield StageLog(run)
+            exit_code = 0
+        finally:
+            run.finish(exit_code=exit_code)
+
+    def _start(self, stage: str, name: str, fingerprint: str, settings: Mapping[str, Any]) -> Any:
+        for variable in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR"):  # wandb would write into the home
+            os.environ.setdefault(variable, str(self.outputs_dir / "wandb" / "cache"))
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # to wandb's makers
+        import wandb
+
+        options: dict[str, Any] = {
+            "project": self.config.project,
+            "entity": self.config.entity or None,
+            "dir": self.outputs_dir,  # wandb adds its own folder, "wandb"
+            "group": self.experiment,
+            "job_type": stage,
+            "name": f"{stage} {name}",
+            "id": run_id(stage, fingerprint),
+            "config": dict(settings) | {"fingerprint": fingerprint},
+            "resume": "allow",
+            "reinit": "create_new",
+        }
+        mode = _mode(wandb.setup().settings)
+        try:
+            return wandb.init(**options, settings=_quiet(mode))
+        except wandb.Error as error:  # no network, or the key was refused: the work must go on
+            if mode != "online":
+                raise
+            logging.getLogger(__name__).warning(
+                "W&B cannot be reached (%s); %s is logged offline, upload it with `wandb sync %s`",
+                error,
+                options["name"],
+                self.outputs_dir / "wandb",
+            )
+            wandb.teardown()  # its service still holds the id of the run that did not start
+            os.environ["WANDB_MODE"] = "offline"  # the nodes that follow need not wait again
+            return wandb.init(**options | {"resume": None}, settings=_quiet("offline"))
+
+
+def run_id(stage: str, fingerprint: str) -> str:
+    """The id of a node's W&B run: letters, digits and dashes, the same for the same work."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", f"{stage}-{fingerprint}")[:64]
+
+
+def _quiet(mode: str) -> Any:
+    """Settings that keep the terminal free and the machine's details private."""
+    import wandb
+
+    return wandb.Settings(
+        mode=mode,  # type: ignore[arg-type]
+        silent=True,
+        console="off",
+        disable_git=True,
+        disable_code=True,
+        disable_job_creation=True,
+        x_disable_stats=True,
+        x_disable_meta=True,
+        x_save_requirements=False,
+        init_timeout=CONNECT_SECONDS,
+    )
+
+
+def _mode(settings: Any) -> str:
+    """The user's mode (WANDB_MODE, settings file); online only where a key is set."""
+    if settings.mode != "online":
+        return str(settings.mode)
+    host = urlsplit(settings.base_url).hostname or ""
+    keyed = settings.api_key or settings.identity_token_file or _in_netrc(host)
+    return "online" if keyed else "offline"
+
+
+def _in_netrc(host: str) -> bool:
+    named = os.environ.get("NETRC")
+    paths = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
+    for path in paths:
+        try:
+            hosts = netrc.netrc(path).hosts
+        except (OSError, netrc.NetrcParseError):  # wandb could not read it either
+            continue
+        if host in hosts or "api.wandb.ai" in hosts:
+            return True
+    return False
+
+
+def _figures(row: Mapping[str, Any]) -> dict[str, float]:
+    """One row's figures by their stable names; figures that do not exist are left out."""
+    rate = row.get("learning_rate")
+    method = row["method"] if rate is None else f"{row['method']}@{rate:g}"
+    place = f"{row['benchmark']}/{method}"
+    figures: dict[str, float] = {}
+    for key, interval in (("pass_at_1", "ci95"), ("delta_vs_base", "delta_ci95")):
+        if row[key] is not None:
+            figures[f"{key}/{place}"] = row[key]
+            low, high = row[interval]
+            figures |= {f"{key}_low/{place}": low, f"{key}_high/{place}": high}
+    return figures
+
+
+def _cell(value: Any) -> Any:
+    return ", ".join(f"{v:.4f}" for v in value) if isinstance(value, list) else value

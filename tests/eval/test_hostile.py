@@ -1,0 +1,172 @@
+"""The box holds: each attack ends with a verdict that it may get, and nothing is left of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from eval.judge.isolation import CGROUP_PREFIX
+from eval.judge.judge import judge
+from eval.judge.sandbox import check_isolation, run_python
+from eval.judge.spec import Limits
+from tessy.records import Problem, TestCase
+from tests.eval.hostile import ATTACKS
+
+LIMITS = Limits(cpu_seconds=0.5, wall_seconds=1.5, memory_mb=128, output_kb=64, processes=8)
+
+
+def leftovers() -> list[str]:
+    """What a box could leave on the host: processes, mounts, cgroups."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"eval.judge.box" in status.read_bytes() and _is_ours(status.parent):
+                found.append(f"process {status.parent.name}")
+        except OSError:
+            continue
+    found += [m for m in Path("/proc/self/mounts").read_text().splitlines() if m.startswith("box ")]
+    cgroup = check_isolation().cgroup
+    if cgroup:
+        for folder in Path(cgroup).glob(f"{CGROUP_PREFIX}*"):
+            found.append(str(folder))
+    return found
+
+
+def _is_ours(process: Path) -> bool:
+    """Started by this test process, not by another one that judges at the same time."""
+    parent = process
+    while parent.name not in ("0", "1"):
+        if parent.name == str(os.getpid()):
+            return True
+        line = (parent / "status").read_text().split("PPid:\t")[1].split("\n")[0]
+        parent = Path("/proc", line)
+    return False
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_gets_its_verdict(name: str) -> None:
+    attack = ATTACKS[name]
+    problem = Problem(name, "", (TestCase("1 2\n" * 100_000, attack.expected),))
+    got = judge(problem, attack.source, LIMITS)
+    assert got.verdict in attack.verdicts, (got.verdict, got.message, got.runs)
+    assert not got.retried
+
+
+def test_isolation_is_the_strongest_that_this_user_may_have() -> None:
+    isolation = check_isolation()
+    assert isolation.kind == ("root" if os.geteuid() == 0 else "userns")
+    assert os.geteuid() == 0 or any("memory" in s for s in isolation.weaker)
+
+
+def test_nothing_is_left_behind_after_thirty_submissions() -> None:
+    before = set(Path("/tmp").iterdir())
+    names = ["orphan_by_double_fork", "fills_tmp", "fork_bomb_that_raises"]
+    for index in range(30):
+        run_python(ATTACKS[names[index % 3]].source, [""], LIMITS)
+    assert leftovers() == []
+    assert not {n for n in set(Path("/tmp").iterdir()) - before if "tessy" in n.name}
+
+
+def test_an_orphan_is_dead_before_the_next_test() -> None:
+    orphan = (
+        "import os, sys, time\n"
+        "if input() == 'first':\n"
+        "    if os.fork() == 0:\n"
+        "        if os.fork() == 0:\n"
+        "            time.sleep(60)\n"
+        "        os._exit(0)\n"
+        "    os.wait(); print('left one')\n"
+        "else:\n"
+        "    me = os.getpid(); alive = []\n"
+        "    for pid in range(2, me):\n"
+        "        try: os.kill(pid, 0); alive.append(pid)\n"
+        "        except ProcessLookupError: pass\n"
+        "        except PermissionError: alive.append(pid)\n"
+        "    print(alive)"
+    )
+    assert [r.stdout for r in run_python(orphan, ["first", "second"], LIMITS)] == [
+        "left one\n",
+        "[]\n",
+    ]
+
+
+def test_the_next_test_starts_clean() -> None:
+    messy = (
+        "import os, sys, builtins\n"
+        "print(os.listdir('/tmp'), os.environ.get('STATE'))\n"
+        "print(hasattr(builtins, 'state'), os.getcwd())\n"
+        "open('/tmp/state', 'w').write('x'); os.mkdir('/tmp/deep'); os.chmod('/tmp/deep', 0)\n"
+        "os.environ['STATE'] = 'x'; builtins.state = 1; os.umask(0); os.chdir('/')"
+    )
+    runs = run_python(messy, ["", "", ""], LIMITS)
+    assert {r.verdict for r in runs} == {"accepted"}  # it could make its mess
+    assert {r.stdout for r in runs} == {"[] None\nFalse /tmp\n"}
+
+
+def test_a_plain_user_gets_the_same_verdicts() -> None:
+    """All of the above once more, without root: user namespaces and limits without a cgroup."""
+    if os.geteuid() != 0:
+        pytest.skip("the tests above already ran without root")
+    helper = Path(__file__).with_name("as_user.py")
+    done = subprocess.run(
+        [
+            *(
+                sys.executable,
+                str(helper),
+                sys.executable,
+                "-m",
+                "pytest",
+                "-p",
+                "no:cacheprovider",
+            ),
+            *(__file__, str(Path(__file__).with_name("test_judge.py"))),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
+
+
+def test_boxes_of_a_killed_judge_go_with_it() -> None:
+    code = (
+        "from eval.judge.sandbox import run_python\nfrom eval.judge.spec import Limits\n"
+        "print('go', flush=True)\n"
+        "run_python('while True: pass', [''], Limits(20, 60, 128, 64, 8))"
+    )
+    killed = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert killed.stdout and killed.stdout.readline() == b"go\n"
+    time.sleep(0.5)
+    boxes = [p for p in _boxes() if _parent(p) == killed.pid]
+    assert boxes, "the box had not started"
+    killed.kill()
+    killed.wait()
+    killed.stdout.close()
+    deadline = time.monotonic() + 10
+    while any(Path("/proc", str(b)).exists() for b in boxes) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [b for b in boxes if Path("/proc", str(b)).exists()]
+
+
+def _boxes() -> list[int]:
+    found = []
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"eval.judge.box" in line.read_bytes():
+                found.append(int(line.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def _parent(process: int) -> int:
+    text = Path("/proc", str(process), "status").read_text()
+    return int(text.split("PPid:\t")[1].split("\n")[0])
