@@ -13,7 +13,7 @@ from tessy.config import (
     PredictorConfig,
     SamplingConfig,
 )
-from tessy.records import Question, Trajectory, read_jsonl
+from tessy.records import Question, Trajectory, Writer, read_jsonl
 from tessy.synthesis.run import synthesize
 
 QUESTIONS = [
@@ -21,6 +21,18 @@ QUESTIONS = [
     for i, word in enumerate(("even", "odd", "large", "small", "prime", "<think>"))
 ]
 SAMPLES = [("q3", 0), ("q0", 0), ("q0", 1), ("q1", 0), ("q5", 0), ("q4", 2)]
+
+
+def models_of(
+    tiny: dict[str, Path],
+    context: int = 512,
+    predictors: tuple[str, str] = ("predictor", "predictor"),
+) -> tuple[dict[Writer, ModelConfig], PredictorConfig]:
+    models: dict[Writer, ModelConfig] = {
+        "student": ModelConfig("student", str(tiny["student"]), "qwen3", 1e5, 1e5, context),
+        "teacher": ModelConfig("teacher", str(tiny["teacher"]), "gpt_oss", 1e5, 1e5, context),
+    }
+    return models, PredictorConfig("tiny", "checkpoint", *(str(tiny[p]) for p in predictors))
 
 
 def run(
@@ -38,13 +50,14 @@ def run(
 ) -> tuple[list[Trajectory], dict[str, float]]:
     """All of `synthesize` in `folder`; the stored trajectories and the counts."""
     folder.mkdir(exist_ok=True, parents=True)
+    models, predictor = models_of(tiny, context, predictors)
     counts = synthesize(
         QUESTIONS,
         samples,
         MethodConfig(kind, kind, k, final_answer),  # type: ignore[arg-type]
-        ModelConfig("student", str(tiny["student"]), "qwen3", 1e5, 1e5, context),
-        ModelConfig("teacher", str(tiny["teacher"]), "gpt_oss", 1e5, 1e5, context),
-        PredictorConfig("tiny", "checkpoint", *(str(tiny[p]) for p in predictors)),
+        models["student"],
+        models["teacher"],
+        predictor,
         EngineConfig("transformers", "cpu", rows, 1),
         SamplingConfig(0.9, max_tokens=limit),
         seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import shutil
@@ -11,8 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tessy.config import EngineConfig, MethodConfig, SamplingConfig
 from tessy.dialects import load_dialect
-from tests.synthesis.parts import QUESTIONS, SAMPLES, law, run
+from tessy.synthesis.cooperate import Accepted, Cooperation
+from tessy.synthesis.methods import METHODS
+from tessy.synthesis.parts import Task
+from tessy.synthesis.run import _cast
+from tests.synthesis.parts import QUESTIONS, SAMPLES, law, models_of, run
 
 
 def biased(tiny: dict[str, Path], folder: Path, style: bool) -> Path:
@@ -116,3 +122,34 @@ def test_questions_that_spell_special_tokens_are_plain_text(tiny: dict[str, Path
     dialect = load_dialect("qwen3", tiny["student"])
     assert "<think>" in QUESTIONS[5].prompt
     assert dialect.open_ids[0] not in dialect.encode(QUESTIONS[5].prompt)
+
+
+def test_own_tokens_stay_as_generated_and_the_others_are_encoded_span_by_span(
+    tiny: dict[str, Path],
+) -> None:
+    async def run_cast() -> None:
+        config = MethodConfig("tessy", "tessy")
+        engine = EngineConfig("transformers", "cpu", 1, 1)
+        sampling = SamplingConfig(max_tokens=50)
+        async with _cast(
+            METHODS["tessy"], config, *models_of(tiny), engine, sampling, 0, 1
+        ) as cast:
+            student, teacher = (cast.roles[w].dialect for w in ("student", "teacher"))
+            letters = [i for c in "Okay" for i in student.encode(c)]
+            assert letters != student.encode("Okay")
+            earlier = [
+                Accepted("student", "Okay", tuple(letters), "cut", {}),
+                Accepted("teacher", " sum of", tuple(teacher.encode(" sum of")), "cut", {}),
+            ]
+            work = Cooperation(cast, Task(QUESTIONS[0], 0, 0), lambda _: None, earlier)
+            own, other = work._ids["student"], work._ids["teacher"]
+            assert own[-len(letters + student.encode(" sum of")) :] == letters + student.encode(
+                " sum of"
+            )
+            assert other[len(teacher.prompt_ids(Task(QUESTIONS[0], 0, 0).messages)) :] == [
+                *teacher.open_ids,
+                *teacher.encode("Okay"),
+                *teacher.encode(" sum of"),
+            ]
+
+    asyncio.run(run_cast())

@@ -34,6 +34,8 @@ def test_interrupted_after_every_span_the_result_is_the_same(
         assert counts.get("truncated_lines", 0) == bool(half)
         finished = sum(json.loads(line)["kind"] == "done" for line in lines[:n])
         assert counts["resumed_samples"] == finished
+        again, counts = run(tiny, folder, samples=FEW, limit=60)  # what it appended can be read
+        assert law(again) == law(want) and counts["resumed_samples"] == len(FEW)
 
 
 def _child(tiny: dict[str, Path], folder: Path) -> None:
