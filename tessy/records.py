@@ -153,16 +153,18 @@ def read_jsonl(path: Path, kind: type[R]) -> Iterator[R]:
     """Read records, one a line; a bad line raises `DataError` with file and line number."""
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
-            where = f"{path}:{number}"
-            try:
-                data = json.loads(line)
-            except ValueError as error:
-                raise DataError(
-                    f"{where} is not JSON ({error})", "mend or delete the line"
-                ) from None
-            if not isinstance(data, dict):
-                raise DataError(f"{where} is not a JSON object", "mend or delete the line")
-            yield kind.from_json(data, where)
+            yield parse_line(line, kind, f"{path}:{number}")
+
+
+def parse_line(line: str, kind: type[R], where: str) -> R:
+    """The record of one JSON line; `where` ("file:line") goes into the error."""
+    try:
+        data = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{where} is not JSON ({error})", "mend or delete the line") from None
+    if not isinstance(data, dict):
+        raise DataError(f"{where} is not a JSON object", "mend or delete the line")
+    return kind.from_json(data, where)
 
 
 def dump_line(record: Record) -> str:

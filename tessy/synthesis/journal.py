@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tessy.errors import ArtifactError, EngineError, StorageError, TessyError
+from tessy.errors import ArtifactError, EngineError
+from tessy.journal import LineFile
 from tessy.records import Trajectory
 from tessy.synthesis.cooperate import Accepted
 from tessy.synthesis.parts import Task
-
-_SYNC_SECONDS = 5.0  # a crash of the machine, not of the process, may lose so much
 
 Key = tuple[str, int]
 
@@ -36,29 +33,14 @@ class Journal:
         self.trajectories: dict[Key, Trajectory] = {}
         self.spans: dict[Key, list[Accepted]] = {}
         self.counts: Counter[str] = Counter()
-        self._path = path
-        self._synced = time.monotonic()
-        try:
-            self._file = path.open("a+b")
-            self._read()
-        except OSError as error:
-            if isinstance(error, TessyError):
-                raise
-            raise self._refused(error) from error
-
-    def _read(self) -> None:
-        self._file.seek(0)
-        data = self._file.read()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            self.counts["truncated_lines"] += 1
-            self._file.truncate(whole)
-        for number, line in enumerate(data[:whole].splitlines(), 1):
+        self._lines = LineFile(path)
+        self.counts["truncated_lines"] = self._lines.discarded
+        for number, line in enumerate(self._lines.earlier, 1):
             try:
-                self._take(json.loads(line), f"{self._path}:{number}")
+                self._take(json.loads(line), f"{path}:{number}")
             except (ValueError, KeyError, TypeError) as error:
                 raise ArtifactError(
-                    f"{self._path}:{number} is no line of a journal ({error})",
+                    f"{path}:{number} is no line of a journal ({error})",
                     "delete the folder to synthesize anew",
                 ) from error
         self.counts["resumed_samples"] = len(self.trajectories)
@@ -95,20 +77,7 @@ class Journal:
         self._write({"kind": "fault", **_key(task), "error": str(error)})
 
     def _write(self, data: dict[str, Any]) -> None:
-        try:
-            self._file.write(json.dumps(data, ensure_ascii=False).encode() + b"\n")
-            self._file.flush()
-            if time.monotonic() - self._synced > _SYNC_SECONDS:
-                os.fsync(self._file.fileno())
-                self._synced = time.monotonic()
-        except OSError as error:
-            raise self._refused(error) from error
-
-    def _refused(self, error: OSError) -> StorageError:
-        return StorageError(
-            f"{self._path} cannot be read or written ({error.strerror})",
-            "free space or choose another outputs_dir, then run the same command again",
-        )
+        self._lines.append(json.dumps(data, ensure_ascii=False) + "\n")
 
     def __enter__(self) -> Self:
         return self
@@ -119,11 +88,7 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            self._file.close()
-        except OSError as fault:
-            if error is None:
-                raise self._refused(fault) from fault
+        self._lines.__exit__(kind, error, trace)
 
 
 def _key(task: Task) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -25,7 +24,8 @@ from tessy.config import (
 )
 from tessy.dialects import load_dialect
 from tessy.engines import open_engine
-from tessy.errors import ConfigError, DataError, StorageError, nearest
+from tessy.errors import ConfigError, DataError, TessyError, nearest
+from tessy.journal import refused, replace_lines
 from tessy.records import Question, Trajectory, Writer, dump_line
 from tessy.synthesis.journal import Journal
 from tessy.synthesis.methods import METHODS, Method
@@ -89,10 +89,9 @@ def synthesize(
     try:
         _store(done, folder)
     except OSError as error:
-        raise StorageError(
-            f"{folder} cannot be written ({error.strerror})",
-            "free space or choose another outputs_dir, then run the same command again",
-        ) from error
+        if isinstance(error, TessyError):
+            raise
+        raise refused(folder, error) from error
     return _summary(done, counts)
 
 
@@ -195,12 +194,7 @@ def _store(done: Sequence[Trajectory], folder: Path) -> None:
     """Write the trajectories as JSON lines and as a `datasets` folder, each in one rename."""
     import datasets
 
-    partial = folder / f"{TRAJECTORIES}.partial"
-    with partial.open("w", encoding="utf-8") as lines:
-        lines.writelines(dump_line(t) for t in done)
-        lines.flush()
-        os.fsync(lines.fileno())
-    partial.replace(folder / TRAJECTORIES)
+    replace_lines(folder / TRAJECTORIES, (dump_line(t) for t in done))
     target, making = folder / DATASET, folder / f"{DATASET}.partial"
     shutil.rmtree(making, ignore_errors=True)
     datasets.disable_progress_bars()

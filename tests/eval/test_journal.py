@@ -58,7 +58,7 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_clear_error() -> None:
     with (
-        pytest.raises(StorageError, match=r"cannot write /proc/x/y .*set outputs_dir"),
+        pytest.raises(StorageError, match=r"/proc/x/y cannot be read or written .*set outputs_dir"),
         Journal(Path("/proc/x/y")),
     ):
         pass
@@ -70,7 +70,10 @@ def test_a_full_disk_is_one_clear_error_and_the_whole_lines_survive(tmp_path: Pa
     room = len(dump_line(answer(1)).encode()) + 20
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
     try:
-        with pytest.raises(StorageError, match="cannot write"), Journal(path) as journal:
+        with (
+            pytest.raises(StorageError, match="cannot be read or written"),
+            Journal(path) as journal,
+        ):
             journal.append(answer(1))
             journal.append(answer(2))
     finally:
