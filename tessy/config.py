@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from tessy.errors import ConfigError, nearest
@@ -280,10 +281,11 @@ def _check_combinations(e: Experiment) -> None:
         )
     mini = {
         "questions": e.questions.source == "mini",
-        f"student {e.student.name}": e.student.path.startswith("mini:"),
-        f"teacher {e.teacher.name}": e.teacher.path.startswith("mini:"),
         **{f"benchmark {name}": b.kind == "mini" for name, b in e.benchmarks.items()},
     }
+    for role, model in (("student", e.student), ("teacher", e.teacher)):
+        if not Path(model.path).is_dir():  # a folder may hold a miniature model made anew
+            mini[f"{role} {model.name}"] = model.path.startswith("mini:")
     if len(set(mini.values())) > 1:
         inside = ", ".join(k for k, v in mini.items() if v)
         outside = ", ".join(k for k, v in mini.items() if not v)

@@ -64,11 +64,11 @@ def test_isolation_is_the_strongest_that_this_user_may_have() -> None:
 
 
 def test_nothing_is_left_behind_after_thirty_submissions() -> None:
-    before = set(Path("/tmp").iterdir())
+    before, boxes_before = set(Path("/tmp").iterdir()), set(leftovers())  # of other judges
     names = ["orphan_by_double_fork", "fills_tmp", "fork_bomb_that_raises"]
     for index in range(30):
         run_python(ATTACKS[names[index % 3]].source, [""], LIMITS)
-    assert leftovers() == []
+    assert set(leftovers()) <= boxes_before
     assert not {n for n in set(Path("/tmp").iterdir()) - before if "tessy" in n.name}
 
 

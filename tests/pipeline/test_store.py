@@ -121,9 +121,9 @@ def test_a_failed_run_keeps_its_work_and_its_seconds(tmp_path: Path) -> None:
         raise ZeroDivisionError
     assert (folder / "half").read_text() == "half" and store.manifest(NODE) is None
     time.sleep(0.2)
-    assert 0.05 <= worked_seconds(folder) < 0.2
+    assert 0.049 <= worked_seconds(folder) < 0.2  # without the idle time; logged to 1 ms
     with store.working(NODE):
-        assert store.complete(NODE, {}).seconds >= 0.05
+        assert store.complete(NODE, {}).seconds >= 0.049
 
 
 def test_a_kill_while_the_manifest_is_written_leaves_a_resumable_folder(tmp_path: Path) -> None:
