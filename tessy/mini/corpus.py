@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import torch
 
 CAPABILITY_WEIGHT = 2.0
+# Of the student's documents. As with the paper's pair the teacher's style is foreign but not
+# unknown: a student that never met its words writes nothing sensible after one glance at them.
+FOREIGN_SHARE = 0.004
 MIXED_SHARE = 0.5  # of the teacher's documents: going on from the student's words
 
 
@@ -45,8 +48,9 @@ def pretraining_problem(rng: random.Random, length: int) -> MiniProblem:
 
 
 def student_row(dialect: Dialect, rng: random.Random, length: int) -> Row:
-    """The student never meets the teacher's style: as with the paper's pair, it is foreign."""
     problem = pretraining_problem(rng, length)
+    if rng.random() < FOREIGN_SHARE:
+        return _row(dialect, problem, teacher_document(problem))
     return _row(dialect, problem, student_document(problem, rng))
 
 
