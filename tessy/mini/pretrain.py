@@ -211,6 +211,7 @@ def loss_of(model: Any, rows: list[corpus.Row], pad: int, recipe: Recipe, device
 
 def train(recipe: Recipe, dialect: Dialect, out: Path, seed: int, device: torch.device) -> None:
     """Train one model into `out/<name>`; goes on from `out/<name>.partial` if it is there."""
+    out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     model = recipe.new_model(dialect.tokenizer).to(device)
     optims = optimizers(model)
@@ -285,7 +286,6 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.device == "cpu":
         torch.set_num_threads(1)  # faster than more, for matrices this small
-    arguments.out.mkdir(parents=True, exist_ok=True)
     made = make_tokenizers()
     for recipe in RECIPES:
         if arguments.only and recipe.name not in arguments.only:
