@@ -215,6 +215,7 @@ def train(recipe: Recipe, dialect: Dialect, out: Path, seed: int, device: torch.
     torch.manual_seed(seed)
     model = recipe.new_model(dialect.tokenizer).to(device)
     optims = optimizers(model)
+    rates = [group["lr"] for optim in optims for group in optim.param_groups]
     partial = out / f"{recipe.name}.partial"
     first, curve = 0, []
     if partial.exists():
@@ -224,7 +225,6 @@ def train(recipe: Recipe, dialect: Dialect, out: Path, seed: int, device: torch.
         for optim, saved in zip(optims, state["optims"], strict=True):
             optim.load_state_dict(saved)
     pad = int(dialect.tokenizer.pad_token_id or 0)
-    rates = [group["lr"] for optim in optims for group in optim.param_groups]
     with bar(recipe.steps, f"pretrain {recipe.name}", "step", first) as progress:
         for step in range(first, recipe.steps):
             rng = random.Random(f"{seed}/{recipe.name}/{step}")
