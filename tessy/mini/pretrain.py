@@ -224,6 +224,7 @@ def train(recipe: Recipe, dialect: Dialect, out: Path, seed: int, device: torch.
         model.load_state_dict(state["model"])
         for optim, saved in zip(optims, state["optims"], strict=True):
             optim.load_state_dict(saved)
+        torch.set_rng_state(state["rng"])  # the classifiers' dropout goes on where it was
     pad = int(dialect.tokenizer.pad_token_id or 0)
     with bar(recipe.steps, f"pretrain {recipe.name}", "step", first) as progress:
         for step in range(first, recipe.steps):
@@ -258,6 +259,7 @@ def _save_state(path: Path, model: Any, optims: list[Any], step: int, curve: lis
         "curve": curve,
         "model": model.state_dict(),
         "optims": [o.state_dict() for o in optims],
+        "rng": torch.get_rng_state(),
     }
     torch.save(state, path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
