@@ -10,6 +10,17 @@ from eval.report.data import ReportData
 from eval.report.rows import method_order
 from eval.report.trajectories import examples
 
+FINISHES = ("complete", "length", "degenerate", "failed")
+# What a reader looks for first; the engines' own counts stand below, folded.
+SHOWN = ("samples", "student_kept", "teacher_kept", "switches", "thrown_away", "forced")
+LABELS = {
+    "student_kept": "tokens kept, student's",
+    "teacher_kept": "tokens kept, teacher's",
+    "switches": "role switches",
+    "thrown_away": "tokens thrown away",
+    "forced": "words forced after two rejections",
+}
+
 
 def synthesized(data: ReportData) -> str:
     if not data.datasets:
@@ -17,10 +28,15 @@ def synthesized(data: ReportData) -> str:
     methods = method_order(d.method for d in data.datasets)
     counted = {m: _summed(data, m) for m in methods}
     keys = list(dict.fromkeys(key for counts in counted.values() for key in counts))
-    table = markup.plain_table(
-        ["count", *map(charts.name, methods)],
-        [[key, *(_number(counted[m].get(key)) for m in methods)] for key in keys],
-    )
+    shown = [key for key in keys if key in SHOWN or key.startswith("ended")]
+
+    def table(of: list[str]) -> str:
+        return markup.plain_table(
+            ["count", *map(charts.name, methods)],
+            [[LABELS.get(k, k), *(_number(counted[m].get(k)) for m in methods)] for k in of],
+        )
+
+    rest = table([key for key in keys if key not in shown])
     legend = markup.legend(
         {
             "w-student think": "student, thinking",
@@ -35,7 +51,8 @@ def synthesized(data: ReportData) -> str:
     return markup.section(
         "Synthesized data",
         "Who wrote how much of each method's training data.",
-        f'<div class="figures">{drawing}{table}</div>',
+        f'<div class="figures">{drawing}{table(shown)}</div>'
+        f"<details><summary>All counts</summary>{rest}</details>",
         "data",
     )
 
@@ -44,11 +61,11 @@ def _summed(data: ReportData, method: str) -> dict[str, float]:
     """Counts of a method's data, summed over worlds."""
     sets = [d for d in data.datasets if d.method == method]
     sums: dict[str, float] = {"samples": sum(len(d.trajectories) for d in sets)}
-    for finish in ("complete", "length", "degenerate", "failed"):
+    for finish in FINISHES:
         sums[f"ended: {finish}"] = sum(t.finish == finish for d in sets for t in d.trajectories)
     for dataset in sets:
         for key, value in dataset.counts.items():
-            if key != "samples":
+            if key not in ("samples", *FINISHES):
                 sums[key] = sums.get(key, 0.0) + value
     return sums
 
