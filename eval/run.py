@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from tessy.engines.base import Completion, Engine, Request, complete
-
 from eval.benchmarks import Benchmark, find_benchmark
 from eval.journal import Journal
 from eval.judge.judge import judge
@@ -27,6 +25,7 @@ from tessy.config import BenchmarkConfig, EngineConfig, JudgeConfig
 from tessy.dialects import load_dialect
 from tessy.dialects.base import Dialect
 from tessy.engines import open_engine
+from tessy.engines.base import Completion, Engine, Request, complete
 from tessy.errors import ArtifactError
 from tessy.progress import bar
 from tessy.records import Finish, JudgedAnswer, Problem, Verdict
