@@ -87,12 +87,14 @@ def test_parents_are_named_in_the_manifest(tmp_path: Path) -> None:
 
 
 def test_killed_work_goes_on_and_its_seconds_add_up(tmp_path: Path) -> None:
+    began = time.monotonic()
     worker = start_worker(tmp_path, 100_000)
     folder = Store(tmp_path).folder(NODE)
     journal = folder / "journal.jsonl"
     wait_for(journal, 30)
     worker.kill()
     assert worker.wait() == -signal.SIGKILL
+    first_run = time.monotonic() - began
     done = len(journal.read_text().splitlines())
     assert not (folder / MANIFEST).exists() and Store(tmp_path).manifest(NODE) is None
     began = time.monotonic()
@@ -101,7 +103,8 @@ def test_killed_work_goes_on_and_its_seconds_add_up(tmp_path: Path) -> None:
     assert journal.read_text().splitlines() == [str(n) for n in range(done + 20)]
     manifest = Store(tmp_path).manifest(NODE)
     assert manifest is not None and manifest.counts == {"lines": done + 20}
-    assert 0.01 * (done + 20) < manifest.seconds < 0.05 * done + second_run
+    # Each line takes 10 ms; what came after the last line before the kill is not known.
+    assert 0.009 * (done + 20) < manifest.seconds < first_run + second_run
 
 
 def test_idle_time_after_a_kill_is_no_cost(tmp_path: Path) -> None:
