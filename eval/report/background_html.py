@@ -14,11 +14,11 @@ FINISHES = ("complete", "length", "degenerate", "failed")
 # What a reader looks for first; the engines' own counts stand below, folded.
 SHOWN = ("samples", "student_kept", "teacher_kept", "switches", "thrown_away", "forced")
 LABELS = {
-    "student_kept": "tokens kept, student's",
-    "teacher_kept": "tokens kept, teacher's",
+    "student_kept": "student tokens",
+    "teacher_kept": "teacher tokens",
     "switches": "role switches",
-    "thrown_away": "tokens thrown away",
-    "forced": "words forced after two rejections",
+    "thrown_away": "thrown away",
+    "forced": "forced words",
 }
 
 
