@@ -39,7 +39,7 @@ class LineFile:
             raise refused(path, error) from error
         self.earlier = data[:whole].decode(errors="replace").split("\n")[:-1]
 
-    def append(self, line: str) -> None:
+    def write(self, line: str) -> None:
         """Write one line, which ends with a newline; it is on the disk within two seconds."""
         try:
             rest = memoryview(line.encode())

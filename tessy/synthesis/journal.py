@@ -6,8 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tessy.errors import ArtifactError, EngineError
 from tessy.journal import LineFile
@@ -18,7 +17,7 @@ from tessy.synthesis.parts import Task
 Key = tuple[str, int]
 
 
-class Journal:
+class Journal(LineFile):
     """JSON lines of accepted spans, finished samples and faults; reading it back on opening.
 
     A last line without its end was being written when the process was killed: it is cut off and
@@ -33,9 +32,9 @@ class Journal:
         self.trajectories: dict[Key, Trajectory] = {}
         self.spans: dict[Key, list[Accepted]] = {}
         self.counts: Counter[str] = Counter()
-        self._lines = LineFile(path)
-        self.counts["truncated_lines"] = self._lines.discarded
-        for number, line in enumerate(self._lines.earlier, 1):
+        super().__init__(path)
+        self.counts["truncated_lines"] = self.discarded
+        for number, line in enumerate(self.earlier, 1):
             try:
                 self._take(json.loads(line), f"{path}:{number}")
             except (ValueError, KeyError, TypeError) as error:
@@ -77,18 +76,7 @@ class Journal:
         self._write({"kind": "fault", **_key(task), "error": str(error)})
 
     def _write(self, data: dict[str, Any]) -> None:
-        self._lines.append(json.dumps(data, ensure_ascii=False) + "\n")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._lines.__exit__(kind, error, trace)
+        self.write(json.dumps(data, ensure_ascii=False) + "\n")
 
 
 def _key(task: Task) -> dict[str, Any]:
