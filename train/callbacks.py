@@ -109,8 +109,3 @@ def rewind(path: Path, step: int) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text("".join(kept), encoding="utf-8")
     partial.replace(path)
-
-
-def read_curve(path: Path) -> list[dict[str, float]]:
-    """The lines of a curve, one a step."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

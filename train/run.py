@@ -13,12 +13,13 @@ from tessy.config import ModelConfig, TrainConfig
 from tessy.dialects import load_dialect
 from tessy.errors import CheckpointError, StorageError, TessyError
 from train.arguments import Plan, computes_in_bf16, plan, sft_config, threads
+from train.curve import CURVE, read_curve
 from train.examples import Example, read_examples
 
 if TYPE_CHECKING:
     from train.trainer import Trainer
 
-CHECKPOINTS, CURVE, MODEL = "checkpoints", "curve.jsonl", "model"
+CHECKPOINTS, MODEL = "checkpoints", "model"
 # Files that make up a tokenizer, in whatever family; copied as they are, so that the tuned model
 # reads and writes exactly the ids that it was trained on.
 TOKENIZER_FILES = (
@@ -187,8 +188,6 @@ def _publish(model: Any, source: Path, target: Path, bf16: bool) -> None:
 
 
 def _summary(folder: Path, steps: Plan) -> dict[str, float]:
-    from train.callbacks import read_curve
-
     curve = read_curve(folder / CURVE)
     last = [line["loss"] for line in curve[-steps.steps_per_epoch :]]
     return {

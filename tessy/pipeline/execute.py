@@ -18,7 +18,6 @@ from tessy.pipeline.reporting import (
     TERMINAL,
     losses,
     make_report,
-    read_curve,
     report_folder,
     report_is_there,
 )
@@ -26,6 +25,7 @@ from tessy.pipeline.requirements import require
 from tessy.pipeline.stages import STAGE_FUNCTIONS
 from tessy.pipeline.store import Manifest, Store
 from tessy.pipeline.tracking import Tracker
+from train.curve import CURVE, read_curve
 
 
 def execute(experiment: Experiment) -> None:
@@ -79,7 +79,7 @@ def run_node(node: Node, store: Store, experiment: Experiment, tracker: Tracker)
         with tracker.stage(node.stage, node.name, node.fingerprint, node.config) as log:
             counts = STAGE_FUNCTIONS[node.stage](node, store, experiment)
             if node.stage == "sft":
-                log.curve(read_curve(folder))
+                log.curve(read_curve(folder / CURVE))
             manifest = store.complete(node, counts)
             log.summary({**counts, "seconds": manifest.seconds})
         return manifest

@@ -14,9 +14,10 @@ from rich.console import Console
 from tessy.config import Experiment
 from tessy.pipeline.disk import storage_errors, write_json
 from tessy.pipeline.graph import BASE, Node
-from tessy.pipeline.stages import ANSWERS, CURVE, TRAJECTORIES
+from tessy.pipeline.stages import ANSWERS, TRAJECTORIES
 from tessy.pipeline.store import Manifest, Store, package_versions
 from tessy.records import JudgedAnswer, Trajectory, read_jsonl
+from train.curve import CURVE, read_curve
 
 if TYPE_CHECKING:
     from eval.report.data import ReportData
@@ -162,16 +163,10 @@ def _curves(nodes: Iterable[Node], store: Store) -> Iterator[Any]:
         if node.stage == "sft":
             about = node.subject
             assert about.sft_seed is not None and about.learning_rate is not None
-            points = tuple(read_curve(store.folder(node)))
+            points = tuple(read_curve(store.folder(node) / CURVE))
             yield TrainingCurve(
                 about.method or "", about.world, about.sft_seed, about.learning_rate, points
             )
-
-
-def read_curve(folder: Path) -> list[dict[str, float]]:
-    """The points of a training curve, in the order of the steps."""
-    lines = (folder / CURVE).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
 
 
 def _provenance(nodes: Iterable[Node], store: Store, experiment: Experiment) -> dict[str, Any]:

@@ -15,7 +15,6 @@ Stage = Callable[[Node, Store, Experiment], Mapping[str, float]]
 QUESTIONS = "questions.jsonl"
 TRAJECTORIES = "trajectories.jsonl"
 MODEL = "model"
-CURVE = "curve.jsonl"
 ANSWERS = "answers.jsonl"
 
 

@@ -22,7 +22,7 @@ from tessy.config import ModelConfig, TrainConfig
 from tessy.dialects import load_dialect
 from tessy.errors import CheckpointError, DataError, StorageError, TrainingError
 from tests.train.conftest import SETTINGS, trajectory, write
-from train.callbacks import read_curve
+from train.curve import read_curve
 from train.examples import example
 from train.run import finetune
 
