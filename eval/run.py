@@ -21,25 +21,27 @@ from eval.journal import Journal
 from eval.judge.judge import judge
 from eval.judge.sandbox import check_isolation
 from eval.judge.spec import Judgement, Limits
-from tessy.config import BenchmarkConfig, EngineConfig, JudgeConfig
+from tessy.config import BenchmarkConfig, EngineConfig, JudgeConfig, ModelConfig, ServeConfig
 from tessy.dialects import load_dialect
 from tessy.dialects.base import Dialect
-from tessy.engines import open_engine
+from tessy.engines import ModelSpec, open_engines
 from tessy.engines.base import Completion, Engine, Request, complete
 from tessy.errors import ArtifactError
 from tessy.progress import bar
 from tessy.records import Finish, JudgedAnswer, Problem, Verdict
 
 JOURNAL = "answers.jsonl"
+SERVERS = "servers"  # logs of servers that were started for it
 _FINISHES: dict[str, Finish] = {"stop": "complete", "length": "length"}
 
 
 def evaluate(
     model_path: Path,
-    dialect: str,
+    model: ModelConfig,
     problems: Sequence[Problem],
     benchmark: BenchmarkConfig,
     engine: EngineConfig,
+    serve: ServeConfig,
     judge: JudgeConfig,
     seed: int,
     folder: Path,
@@ -51,6 +53,8 @@ def evaluate(
     bytes however often the evaluation was interrupted.
 
     Args:
+        model_path: folder of the weights: of `model` itself, or of a model trained from it.
+        serve: where the engine's servers come from; what they log goes to `folder`/servers.
         seed: with the problem's id and the run it determines the noise of an answer.
         label: what the progress bar says.
 
@@ -75,7 +79,7 @@ def evaluate(
                 "delete the folder, or evaluate into another one",
             )
         work = _Work(
-            dialect=load_dialect(dialect, model_path),
+            dialect=load_dialect(model.dialect, model_path),
             benchmark=find_benchmark(benchmark),
             config=benchmark,
             limits=Limits.of(judge),
@@ -91,7 +95,10 @@ def evaluate(
         if todo:
             done = len(order) - len(todo)
             with bar(len(order), label, "answers", done) as progress:
-                asyncio.run(_answer_all(work, todo, model_path, engine, judge.workers, progress))
+                hosting = _Hosting(
+                    engine, serve, folder / SERVERS, model_path, model.tensor_parallel
+                )
+                asyncio.run(_answer_all(work, todo, hosting, judge.workers, progress))
         journal.finish(order)
         return (
             _counts([journal.answers[key] for key in order])
@@ -122,18 +129,28 @@ class _Work:
     )
 
 
+@dataclass(frozen=True)
+class _Hosting:
+    """Where the model runs."""
+
+    engine: EngineConfig
+    serve: ServeConfig
+    logs: Path
+    model_path: Path
+    tensor_parallel: int
+
+
 async def _answer_all(
     work: _Work,
     todo: Sequence[tuple[Problem, int]],
-    model_path: Path,
-    config: EngineConfig,
+    hosting: _Hosting,
     workers: int,
     progress: Any,
 ) -> None:
     asked = {p.problem_id: work.benchmark.prompt(p) for p, _ in todo}
     prompts = {name: tuple(work.dialect.prompt_ids(asked[name])) for name in asked}
     context = max(map(len, prompts.values())) + work.config.sampling.max_tokens
-    sessions = min(config.batch_size, len(todo))
+    sessions = min(hosting.engine.batch_size, len(todo))
     places = asyncio.Semaphore(sessions)
     started = time.monotonic()
     with ThreadPoolExecutor(workers, thread_name_prefix="judge") as pool:
@@ -157,11 +174,17 @@ async def _answer_all(
 
         try:
             async with (
-                open_engine(model_path, config, context, sessions) as engine,
+                open_engines(
+                    {"student": ModelSpec(hosting.model_path, context, hosting.tensor_parallel)},
+                    hosting.engine,
+                    hosting.serve,
+                    sessions,
+                    hosting.logs,
+                ) as engines,
                 asyncio.TaskGroup() as tasks,
             ):
                 for problem, run in todo:
-                    tasks.create_task(one(engine, problem, run))
+                    tasks.create_task(one(engines["student"], problem, run))
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tessy.errors import ConfigError, nearest
 
@@ -41,6 +41,8 @@ class ModelConfig:
     active_parameters: float  # parameters that work on each token (less than all in a mixture)
     context: int  # longest sequence in tokens
     tensor_parallel: int = 1  # GPUs a replica when a server is started for it
+    # Arguments of the chat template, such as {reasoning_effort: high}; texts, numbers or booleans.
+    template: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,45 @@ class EngineConfig:
 
 
 @dataclass(frozen=True)
+class ServerConfig:
+    """The vLLM servers of one role (engine=vllm)."""
+
+    # serve=external: the base URL of each replica, such as http://host:8000
+    urls: tuple[str, ...] = ()
+    replicas: int = 1  # serve=local: how many servers are started
+    # serve=local: the GPUs for them, tensor_parallel of them a replica; empty divides those that
+    # the machine has among the roles (a machine without one serves on its CPU)
+    gpus: tuple[int, ...] = ()
+    memory_share: float = 0.9  # serve=local: of each GPU's memory
+    port: int = 0  # serve=local: of the first replica, the next takes the next; 0 takes free ones
+    arguments: tuple[str, ...] = ()  # serve=local: more arguments of vLLM's server
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """Where the servers of engine=vllm come from, and how long they are waited for."""
+
+    kind: Literal["local", "external"] = "local"  # started and stopped here, or reached by URL
+    student: ServerConfig = field(default_factory=ServerConfig)  # also serves trained students
+    teacher: ServerConfig = field(default_factory=ServerConfig)
+    stream_interval: int = 2  # serve=local: tokens a streamed chunk
+    start_seconds: float = 1800.0  # until a server that was started must be healthy
+    stall_seconds: float = 120.0  # without a token, after which a request is given up and repeated
+    retries: int = 5  # repetitions of one request before its sample is recorded as failed
+    restarts: int = 3  # serve=local: of each server that dies
+    patience_seconds: float = 600.0  # without a healthy replica, after which the run stops
+    kv_tokens: int = 0  # tokens of keys and values that a replica holds; 0 asks the server
+    key_variable: str = ""  # environment variable that holds the servers' API key; empty: no key
+
+
+@dataclass(frozen=True)
 class QuestionsConfig:
     """Where the questions to synthesize answers for come from."""
 
-    source: Literal["mini", "paper"]
+    source: Literal["mini", "file", "paper"]
     samples: int  # how many (question, repeat) pairs are synthesized
-    unique: int  # how many different questions they are drawn from
+    unique: int  # how many different questions they are drawn from; 0 is all (source=file)
+    path: str = ""  # JSON lines of question_id and prompt (source=file)
 
 
 @dataclass(frozen=True)
@@ -73,6 +108,11 @@ class PredictorConfig:
     teacher: str = ""  # the same for what the teacher writes
     base: str = ""  # model to train them from (source=train)
     segments: int = 0  # annotated thinking segments per predictor (source=train)
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # where they read, in this process
+    window: int = 200  # tokens before a span that they see, at most
+    label_shift: int = 0  # 1: the output at a token labels the next one (the released predictors)
+    # Where a span ends that turns within a word: before it, or after it (the released script).
+    cut: Literal["before_word", "after_word"] = "before_word"
 
 
 @dataclass(frozen=True)
@@ -80,9 +120,21 @@ class MethodConfig:
     """A way to make the data."""
 
     name: str  # as in the paper's table 1
-    kind: Literal["tessy", "teacher_only", "student_only"]
-    span_tokens: int = 20  # k of algorithm 1: the longest draft before the boundary is looked for
+    kind: Literal[
+        "tessy",
+        "teacher_only",
+        "student_only",
+        "teacher_mix",
+        "teacher_think",
+        "teacher_answer",
+        "teacher_reference",
+        "teacher_score",
+    ]
+    # k of algorithm 1: the longest draft before a boundary is looked for; streamed spans are cut
+    # as they are written, so it only matters where an engine cannot stream (kind tessy)
+    span_tokens: int = 20
     final_answer: Literal["student", "teacher"] = "student"  # teacher is figure 9 (kind tessy)
+    candidates: int = 5  # responses of the student that the teacher scores (kind teacher_score)
 
 
 @dataclass(frozen=True)
@@ -162,6 +214,7 @@ class Experiment:
     student: ModelConfig
     teacher: ModelConfig
     engine: EngineConfig
+    serve: ServeConfig
     questions: QuestionsConfig
     predictor: PredictorConfig
     methods: Mapping[str, MethodConfig]

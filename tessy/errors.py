@@ -58,6 +58,10 @@ class EngineError(TessyError, RuntimeError):
     """An engine cannot generate as asked."""
 
 
+class EngineDown(EngineError):
+    """No server of a role answers any more: the run stops, and the same command goes on later."""
+
+
 class TrainingError(TessyError, ArithmeticError):
     """Training diverged: its loss or its gradient is no longer a finite number."""
 

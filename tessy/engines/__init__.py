@@ -1,46 +1,49 @@
-"""Who generates tokens. `open_engine` is the one way to get an engine."""
+"""Who generates tokens. `open_engines` is the one way to get engines."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tessy.checkpoints import locate
-from tessy.config import EngineConfig
+from tessy.config import EngineConfig, ServeConfig
 from tessy.engines.base import Chunk, Completion, Engine, Request, complete
 from tessy.errors import ConfigError, MissingError, nearest
+from tessy.records import Writer
 
-__all__ = ["ENGINES", "Chunk", "Completion", "Engine", "Request", "complete", "open_engine"]
+__all__ = ["ENGINES", "Chunk", "Completion", "Engine", "ModelSpec", "Request", "complete"]
+__all__ += ["open_engines"]
 
-
-def _in_process(folder: Path, config: EngineConfig, max_context: int, n_sessions: int) -> Engine:
-    from tessy.engines.in_process import InProcessEngine
-
-    return InProcessEngine(folder, config, max_context, n_sessions)
+ENGINES = ("transformers", "vllm")
 
 
-def _vllm(folder: Path, config: EngineConfig, max_context: int, n_sessions: int) -> Engine:
-    raise MissingError("engine.kind=vllm is not in this version", "set engine=transformers")
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model that an engine is wanted for."""
 
-
-ENGINES: dict[str, Callable[[Path, EngineConfig, int, int], Engine]] = {
-    "transformers": _in_process,
-    "vllm": _vllm,
-}
+    path: str | Path  # as `ModelConfig.path`, or a folder
+    max_context: int  # longest sequence in tokens that will be asked for
+    tensor_parallel: int = 1  # GPUs a replica, if a server is started for it
 
 
 @asynccontextmanager
-async def open_engine(
-    model_path: str | Path, config: EngineConfig, max_context: int, n_sessions: int
-) -> AsyncIterator[Engine]:
-    """An engine for one model, closed on leaving.
+async def open_engines(
+    models: Mapping[Writer, ModelSpec],
+    config: EngineConfig,
+    serve: ServeConfig,
+    n_sessions: int,
+    logs: Path,
+) -> AsyncIterator[dict[Writer, Engine]]:
+    """An engine for each role, closed on leaving.
 
     Args:
-        model_path: as in `ModelConfig.path`, or a folder.
+        models: by role; each is served by what `serve` says of its role.
         config: kind, device, rows in flight, threads.
-        max_context: longest sequence in tokens that will be asked for.
+        serve: where the servers of engine=vllm come from.
         n_sessions: sessions whose prefixes are worth keeping at once.
+        logs: folder for the logs of servers that are started here; made when it is needed.
 
     Raises:
         ConfigError: the kind is unknown.
@@ -49,8 +52,15 @@ async def open_engine(
     """
     if config.kind not in ENGINES:
         raise ConfigError(f"engine.kind={config.kind!r} is unknown", nearest(config.kind, ENGINES))
-    engine = ENGINES[config.kind](locate(str(model_path)), config, max_context, n_sessions)
-    try:
-        yield engine
-    finally:
-        await engine.aclose()
+    folders = {role: locate(str(model.path)) for role, model in models.items()}
+    if config.kind == "vllm":
+        raise MissingError("engine.kind=vllm is not in this version", "set engine=transformers")
+    from tessy.engines.in_process import InProcessEngine
+
+    async with AsyncExitStack() as stack:
+        engines: dict[Writer, Engine] = {}
+        for role, model in models.items():
+            engine = InProcessEngine(folders[role], config, model.max_context, n_sessions)
+            stack.push_async_callback(engine.aclose)
+            engines[role] = engine
+        yield engines

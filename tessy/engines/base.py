@@ -51,6 +51,12 @@ class Engine(Protocol):
     """Generates tokens with one model. `counts` has requests, generated and prefilled tokens."""
 
     counts: Counter[str]
+    kv_tokens: int  # keys and values it can hold at once, over all replicas; 0: no bound
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are being served or wait for it."""
+        ...
 
     def stream(self, request: Request, min_chunk: int = 1) -> AsyncGenerator[Chunk, None]:
         """Generate; closing the generator aborts the request.
@@ -61,7 +67,8 @@ class Engine(Protocol):
                 every token cost more than a tiny model does.
 
         Raises:
-            EngineError: the request does not fit the context.
+            EngineError: the request does not fit the context, or failed more often than allowed.
+            EngineDown: nothing can be generated any more, for any request.
         """
         ...
 

@@ -57,6 +57,7 @@ class InProcessEngine:
         n_slots = max(n_sessions, config.batch_size)
         self.model = RowModel(folder, "text", config.device, n_slots, max_context)
         self.counts: Counter[str] = Counter()
+        self.kv_tokens = 0
         self._batch_size = config.batch_size
         self._tokens = token_keys(self.model.model.config.vocab_size, self.model.device)
         self._slots = Slots(n_slots)
@@ -96,6 +97,10 @@ class InProcessEngine:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._running) + len(self._waiting)
 
     def _check(self, request: Request) -> None:
         total = len(request.prompt_ids) + request.max_tokens

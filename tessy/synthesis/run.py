@@ -21,9 +21,10 @@ from tessy.config import (
     ModelConfig,
     PredictorConfig,
     SamplingConfig,
+    ServeConfig,
 )
 from tessy.dialects import load_dialect
-from tessy.engines import open_engine
+from tessy.engines import ModelSpec, open_engines
 from tessy.errors import ConfigError, DataError, TessyError, nearest
 from tessy.journal import refused, replace_lines
 from tessy.records import Question, Trajectory, Writer, dump_line
@@ -34,6 +35,7 @@ from tessy.synthesis.parts import Cast, Role, Task
 TRAJECTORIES = "trajectories.jsonl"
 DATASET = "dataset"
 JOURNAL = "journal.jsonl"
+SERVERS = "servers"  # logs of servers that were started for it
 
 
 def synthesize(
@@ -44,6 +46,7 @@ def synthesize(
     teacher: ModelConfig,
     predictor: PredictorConfig,
     engine: EngineConfig,
+    serve: ServeConfig,
     sampling: SamplingConfig,
     seed: int,
     folder: Path,
@@ -57,6 +60,7 @@ def synthesize(
         method: how, and its k and final answer.
         student, teacher, predictor: only those that the method needs are loaded.
         engine: who generates; `batch_size` samples are in flight.
+        serve: where its servers come from; what they log goes to `folder`/servers.
         sampling: for all; `max_tokens` bounds thinking and answer in the student's tokens.
         seed: with a sample's key it determines the sample's text.
         folder: exists; receives trajectories.jsonl, dataset/ and the journal.
@@ -83,7 +87,18 @@ def synthesize(
             bar = progress.bar(len(tasks), label, "samples", done=len(tasks) - len(todo))
             with bar:
                 counts = asyncio.run(
-                    _make(todo, method, models, predictor, engine, sampling, seed, journal, bar)
+                    _make(
+                        todo,
+                        method,
+                        models,
+                        predictor,
+                        engine,
+                        serve,
+                        sampling,
+                        seed,
+                        journal,
+                        bar,
+                    )
                 )
     done = [journal.trajectories[t.key] for t in tasks]
     try:
@@ -114,6 +129,7 @@ async def _make(
     models: Mapping[Writer, ModelConfig],
     predictor: PredictorConfig,
     engine: EngineConfig,
+    serve: ServeConfig,
     sampling: SamplingConfig,
     seed: int,
     journal: Journal,
@@ -123,7 +139,10 @@ async def _make(
     method = METHODS[config.kind]
     waiting = iter(todo)
     n_rows = min(engine.batch_size, len(todo))
-    async with _cast(method, config, models, predictor, engine, sampling, seed, n_rows) as cast:
+    logs = journal.path.parent / SERVERS
+    async with _cast(
+        method, config, models, predictor, engine, serve, sampling, seed, n_rows, logs
+    ) as cast:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(n_rows):
@@ -159,9 +178,11 @@ async def _cast(
     models: Mapping[Writer, ModelConfig],
     predictor: PredictorConfig,
     engine: EngineConfig,
+    serve: ServeConfig,
     sampling: SamplingConfig,
     seed: int,
     n_rows: int,
+    logs: Path,
 ) -> AsyncIterator[Cast]:
     """Load the models that the method needs. The student's tokenizer counts in any case."""
     dialects = {
@@ -172,16 +193,16 @@ async def _cast(
     roles: dict[Writer, Role] = {}
     predictors: dict[Writer, Predictor] = {}
     async with AsyncExitStack() as stack:
+        specs = {w: ModelSpec(m.path, m.context, m.tensor_parallel) for w, m in models.items()}
+        engines = await stack.enter_async_context(
+            open_engines({w: specs[w] for w in method.writers}, engine, serve, n_rows, logs)
+        )
         for writer in method.writers:
-            model = models[writer]
-            opened = await stack.enter_async_context(
-                open_engine(model.path, engine, model.context, n_rows)
-            )
-            roles[writer] = Role(writer, model, dialects[writer], opened)
+            roles[writer] = Role(writer, models[writer], dialects[writer], engines[writer])
             if method.predictors:
                 path = predictor.student if writer == "student" else predictor.teacher
                 predictors[writer] = await stack.enter_async_context(
-                    open_predictor(path, engine.device, n_rows)
+                    open_predictor(path, predictor.device, n_rows)
                 )
         yield Cast(config, sampling, dialects["student"], roles, predictors, seed, _versions())
 

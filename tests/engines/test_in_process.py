@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
-from tessy.config import EngineConfig, SamplingConfig
-from tessy.engines import Request, complete, open_engine
+from tessy.config import EngineConfig, SamplingConfig, ServeConfig
+from tessy.engines import Engine, ModelSpec, Request, complete, open_engines
 from tessy.engines.rows import Feed, RowModel
 from tessy.errors import ConfigError, EngineError, MissingError
+from tessy.records import Writer
 
 GREEDY = SamplingConfig(temperature=0)
 WARM = SamplingConfig(temperature=1.5)
@@ -34,6 +36,15 @@ def request(
     stop: frozenset[int] = frozenset(),
 ) -> Request:
     return Request(prompt, sampling, n, stop, session, seed=7)
+
+
+@asynccontextmanager
+async def open_engine(
+    folder: Path, config: EngineConfig, context: int, sessions: int
+) -> AsyncIterator[Engine]:
+    models: dict[Writer, ModelSpec] = {"student": ModelSpec(folder, context)}
+    async with open_engines(models, config, ServeConfig(), sessions, folder / "logs") as engines:
+        yield engines["student"]
 
 
 async def texts(folder: Path, rows: int, requests: list[Request]) -> list[tuple[int, ...]]:

@@ -9,7 +9,14 @@ import pytest
 from eval.benchmarks import find_benchmark
 from eval.run import JOURNAL, evaluate
 from tessy.checkpoints import locate
-from tessy.config import BenchmarkConfig, EngineConfig, JudgeConfig, SamplingConfig
+from tessy.config import (
+    BenchmarkConfig,
+    EngineConfig,
+    JudgeConfig,
+    ModelConfig,
+    SamplingConfig,
+    ServeConfig,
+)
 from tessy.errors import ArtifactError
 from tessy.records import JudgedAnswer, dump_line, read_jsonl
 
@@ -22,10 +29,11 @@ PROBLEMS = find_benchmark(BENCHMARK).load(BENCHMARK, 0)
 def run(folder: Path) -> dict[str, float | int]:
     return evaluate(
         model_path=locate("mini:student"),
-        dialect="qwen3",
+        model=ModelConfig("student", "mini:student", "qwen3", 1e6, 1e6, 1024),
         problems=PROBLEMS,
         benchmark=BENCHMARK,
         engine=EngineConfig("transformers", "cpu", batch_size=8, threads=1),
+        serve=ServeConfig(),
         judge=JudgeConfig(),
         seed=5,
         folder=folder,

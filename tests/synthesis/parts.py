@@ -12,6 +12,7 @@ from tessy.config import (
     ModelConfig,
     PredictorConfig,
     SamplingConfig,
+    ServeConfig,
 )
 from tessy.records import Question, Trajectory, Writer, read_jsonl
 from tessy.synthesis.run import synthesize
@@ -59,6 +60,7 @@ def run(
         models["teacher"],
         predictor,
         EngineConfig("transformers", "cpu", rows, 1),
+        ServeConfig(),
         SamplingConfig(0.9, max_tokens=limit),
         seed,
         folder,

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tessy.config import EngineConfig, MethodConfig, SamplingConfig
+from tessy.config import EngineConfig, MethodConfig, SamplingConfig, ServeConfig
 from tessy.dialects import load_dialect
 from tessy.synthesis.cooperate import Accepted, Cooperation
 from tessy.synthesis.methods import METHODS
@@ -132,7 +132,15 @@ def test_own_tokens_stay_as_generated_and_the_others_are_encoded_span_by_span(
         engine = EngineConfig("transformers", "cpu", 1, 1)
         sampling = SamplingConfig(max_tokens=50)
         async with _cast(
-            METHODS["tessy"], config, *models_of(tiny), engine, sampling, 0, 1
+            METHODS["tessy"],
+            config,
+            *models_of(tiny),
+            engine,
+            ServeConfig(),
+            sampling,
+            0,
+            1,
+            Path(),
         ) as cast:
             student, teacher = (cast.roles[w].dialect for w in ("student", "teacher"))
             letters = [i for c in "Okay" for i in student.encode(c)]
