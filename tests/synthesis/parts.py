@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
 
 from tessy.config import (
     EngineConfig,
@@ -37,6 +41,15 @@ def models_of(
     return models, PredictorConfig("tiny", "checkpoint", *(str(tiny[p]) for p in predictors))
 
 
+def biased(tiny: dict[str, Path], folder: Path, style: bool) -> Path:
+    """The predictor, made to say the same of every token."""
+    shutil.copytree(tiny["predictor"], folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["score.bias"] = torch.tensor([0.0, 1e4 if style else -1e4])
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
 def setup_of(
     tiny: dict[str, Path],
     kind: str = "tessy",
@@ -48,6 +61,7 @@ def setup_of(
     seed: int = 5,
     final_answer: Any = "student",
     stream: bool = True,
+    temperature: float = 0.9,
 ) -> Setup:
     models, predictor = models_of(tiny, context, predictors)
     return Setup(
@@ -57,7 +71,7 @@ def setup_of(
         predictor,
         EngineConfig("transformers", "cpu", rows, 1, stream),
         ServeConfig(),
-        SamplingConfig(0.9, max_tokens=limit),
+        SamplingConfig(temperature, max_tokens=limit),
         seed,
     )
 

@@ -7,14 +7,11 @@ import dataclasses
 import itertools
 import random
 import re
-import shutil
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
 from tessy.boundary.predict import open_predictor
 from tessy.dialects import load_dialect
@@ -26,16 +23,7 @@ from tessy.synthesis.journal import Journal
 from tessy.synthesis.methods import METHODS
 from tessy.synthesis.parts import Task
 from tessy.synthesis.run import make_samples
-from tests.synthesis.parts import QUESTIONS, SAMPLES, law, run, setup_of
-
-
-def biased(tiny: dict[str, Path], folder: Path, style: bool) -> Path:
-    """The predictor, made to say the same of every token."""
-    shutil.copytree(tiny["predictor"], folder)
-    weights = load_file(folder / "model.safetensors")
-    weights["score.bias"] = torch.tensor([0.0, 1e4 if style else -1e4])
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
+from tests.synthesis.parts import QUESTIONS, SAMPLES, biased, law, run, setup_of
 
 
 @pytest.fixture(scope="module")
