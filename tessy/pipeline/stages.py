@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tessy.config import Experiment
-from tessy.pipeline.graph import Node
+from tessy.pipeline.graph import Node, method_of
 from tessy.pipeline.store import Store
-from tessy.records import Question, dump_line, read_jsonl
+from tessy.records import Question, Trajectory, dump_line, read_jsonl
 
 Stage = Callable[[Node, Store, Experiment], Mapping[str, float]]
 
@@ -34,10 +34,17 @@ def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str,
 
     path = store.folder(node.parent("questions")) / QUESTIONS
     asked = list(read_jsonl(path, Question))
+    sources = {
+        parent.config["kind"]: {
+            t.key: t for t in read_jsonl(store.folder(parent) / TRAJECTORIES, Trajectory)
+        }
+        for parent in node.parents
+        if parent.stage == "synthesize"
+    }
     return run(
         asked,
         samples(asked, experiment.questions.samples),
-        experiment.methods[node.subject.method or ""],
+        method_of(experiment, node.subject.method or ""),
         experiment.student,
         experiment.teacher,
         experiment.predictor,
@@ -47,6 +54,7 @@ def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str,
         experiment.seed,
         store.folder(node),
         node.label,
+        sources,
     )
 
 

@@ -10,15 +10,16 @@ from typing import Any
 
 from tessy.errors import ArtifactError, EngineError
 from tessy.journal import LineFile
-from tessy.records import Trajectory
+from tessy.records import Record, Trajectory
 from tessy.synthesis.cooperate import Accepted
-from tessy.synthesis.parts import Task
-
-Key = tuple[str, int]
+from tessy.synthesis.parts import Key, Task
 
 
 class Journal(LineFile):
-    """JSON lines of accepted spans, finished samples and faults; reading it back on opening.
+    """JSON lines of spans, notes, finished samples and faults; reading it back on opening.
+
+    A note is an intermediate result that is no span of the sample: a candidate, its score. `notes`
+    holds those of the samples that are not finished, in their order, each with its name.
 
     A last line without its end was being written when the process was killed: it is cut off and
     counted. Any other malformed line is an error.
@@ -31,6 +32,7 @@ class Journal(LineFile):
     def __init__(self, path: Path) -> None:
         self.trajectories: dict[Key, Trajectory] = {}
         self.spans: dict[Key, list[Accepted]] = {}
+        self.notes: dict[Key, list[tuple[str, dict[str, Any]]]] = {}
         self.counts: Counter[str] = Counter()
         super().__init__(path)
         self.counts["truncated_lines"] = self.discarded
@@ -44,6 +46,7 @@ class Journal(LineFile):
                 ) from error
         self.counts["resumed_samples"] = len(self.trajectories)
         self.counts["resumed_spans"] = sum(map(len, self.spans.values()))
+        self.counts["resumed_notes"] = sum(map(len, self.notes.values()))
 
     def _take(self, data: dict[str, Any], where: str) -> None:
         kind = data["kind"]
@@ -52,6 +55,9 @@ class Journal(LineFile):
                 data["writer"], data["text"], tuple(data["ids"]), data["end"], data["counts"]
             )
             self.spans.setdefault((data["question_id"], data["repeat"]), []).append(span)
+        elif kind == "note":
+            note = data["name"], dict(data["data"])
+            self.notes.setdefault((data["question_id"], data["repeat"]), []).append(note)
         elif kind == "done":
             self._finish(Trajectory.from_json(data["trajectory"], where), data["counts"])
         else:
@@ -60,11 +66,16 @@ class Journal(LineFile):
     def _finish(self, done: Trajectory, counts: Mapping[str, int]) -> None:
         self.trajectories[done.key] = done
         self.spans.pop(done.key, None)
+        self.notes.pop(done.key, None)
         self.counts.update(counts)
 
     def span(self, task: Task, span: Accepted) -> None:
         """Note an accepted span."""
         self._write({"kind": "span", **_key(task), **vars(span)})
+
+    def note(self, task: Task, name: str, record: Record) -> None:
+        """Note an intermediate result."""
+        self._write({"kind": "note", **_key(task), "name": name, "data": record.to_json()})
 
     def done(self, done: Trajectory, counts: Mapping[str, int]) -> None:
         """Note a finished sample, and what it took in all."""

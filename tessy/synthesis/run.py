@@ -30,7 +30,7 @@ from tessy.journal import refused, replace_lines
 from tessy.records import Question, Trajectory, Writer, dump_line
 from tessy.synthesis.journal import Journal
 from tessy.synthesis.methods import METHODS, Method
-from tessy.synthesis.parts import Cast, Role, Task
+from tessy.synthesis.parts import Cast, Role, Sources, Task
 
 TRAJECTORIES = "trajectories.jsonl"
 DATASET = "dataset"
@@ -51,6 +51,7 @@ def synthesize(
     seed: int,
     folder: Path,
     label: str,
+    sources: Sources | None = None,
 ) -> dict[str, float]:
     """Synthesize into `folder`; go on where an interrupted run stopped.
 
@@ -65,6 +66,8 @@ def synthesize(
         seed: with a sample's key it determines the sample's text.
         folder: exists; receives trajectories.jsonl, dataset/ and the journal.
         label: names the progress bar.
+        sources: the trajectories of the methods that this one goes on from (`Needs.parents`), by
+            their kind and key.
 
     Returns:
         Counts: samples, each way to finish, tokens generated (in the writer's tokenizer) and kept
@@ -72,13 +75,15 @@ def synthesize(
 
     Raises:
         ConfigError: the method is unknown.
-        DataError: a sample asks for a question that is not in the pool.
+        DataError: a sample asks for a question that is not in the pool, or goes on from another
+            method's sample that is not in the sources.
         MissingError, CheckpointError: a model is not there.
         StorageError, ArtifactError: the folder cannot be written, its journal cannot be read.
     """
     if method.kind not in METHODS:
         raise ConfigError(f"method.kind={method.kind!r} is unknown", nearest(method.kind, METHODS))
     tasks = _tasks(questions, samples, seed)
+    _check_sources(METHODS[method.kind], tasks, sources or {})
     with Journal(folder / JOURNAL) as journal:
         todo = [t for t in tasks if t.key not in journal.trajectories]
         counts = Counter(journal.counts)
@@ -98,6 +103,7 @@ def synthesize(
                         seed,
                         journal,
                         bar,
+                        sources or {},
                     )
                 )
     done = [journal.trajectories[t.key] for t in tasks]
@@ -123,6 +129,17 @@ def _tasks(
     return [Task(pool[question_id], repeat, seed) for question_id, repeat in samples]
 
 
+def _check_sources(method: Method, tasks: Sequence[Task], sources: Sources) -> None:
+    for parent in method.parents:
+        missing = [t.session for t in tasks if t.key not in sources.get(parent, {})]
+        if missing:
+            raise DataError(
+                f"sample {missing[0]} of {parent} is to be gone on from but not there "
+                f"({len(missing)} such)",
+                f"synthesize {parent} first, with the same samples",
+            )
+
+
 async def _make(
     todo: Sequence[Task],
     config: MethodConfig,
@@ -134,6 +151,7 @@ async def _make(
     seed: int,
     journal: Journal,
     bar: Any,
+    sources: Sources,
 ) -> Counter[str]:
     """Make the samples, `engine.batch_size` at a time in their order; return all counts."""
     method = METHODS[config.kind]
@@ -141,7 +159,7 @@ async def _make(
     n_rows = min(engine.batch_size, len(todo))
     logs = journal.path.parent / SERVERS
     async with _cast(
-        method, config, models, predictor, engine, serve, sampling, seed, n_rows, logs
+        method, config, models, predictor, engine, serve, sampling, seed, n_rows, logs, sources
     ) as cast:
         try:
             async with asyncio.TaskGroup() as group:
@@ -183,6 +201,7 @@ async def _cast(
     seed: int,
     n_rows: int,
     logs: Path,
+    sources: Sources | None = None,
 ) -> AsyncIterator[Cast]:
     """Load the models that the method needs. The student's tokenizer counts in any case."""
     dialects = {
@@ -204,7 +223,8 @@ async def _cast(
                 predictors[writer] = await stack.enter_async_context(
                     open_predictor(path, predictor.device, n_rows)
                 )
-        yield Cast(config, sampling, dialects["student"], roles, predictors, seed, _versions())
+        counter, versions = dialects["student"], _versions()
+        yield Cast(config, sampling, counter, roles, predictors, seed, versions, sources or {})
 
 
 def _versions() -> dict[str, str]:
@@ -228,7 +248,7 @@ def _store(done: Sequence[Trajectory], folder: Path) -> None:
 def _row(done: Trajectory) -> dict[str, Any]:
     """A trajectory as a row: mappings as JSON text, since their keys differ between methods."""
     row = done.to_json()
-    return row | {k: json.dumps(row[k]) for k in ("tokens", "seeds", "versions")}
+    return row | {k: json.dumps(row[k]) for k in ("tokens", "seeds", "versions", "metadata")}
 
 
 def _summary(done: Sequence[Trajectory], counts: Counter[str]) -> dict[str, float]:
@@ -236,7 +256,7 @@ def _summary(done: Sequence[Trajectory], counts: Counter[str]) -> dict[str, floa
     summary.update(forced=0, switches=0, requests=0)
     for t in done:
         summary[t.finish] += 1
-        summary.update({k: n for k, n in t.tokens.items() if k.endswith("_kept")})
+        summary.update({k: n for k, n in t.tokens.items() if k.endswith(("_kept", "_reused"))})
     thrown = sum(counts[f"{w}_generated"] - counts[f"{w}_kept_own"] for w in ("student", "teacher"))
     summary["thrown_away"] = thrown
     summary.update({k: n for k, n in counts.items() if not k.endswith("_kept_own")})

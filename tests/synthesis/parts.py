@@ -15,6 +15,7 @@ from tessy.config import (
     ServeConfig,
 )
 from tessy.records import Question, Trajectory, Writer, read_jsonl
+from tessy.synthesis.parts import Sources
 from tessy.synthesis.run import synthesize
 
 QUESTIONS = [
@@ -48,6 +49,8 @@ def run(
     predictors: tuple[str, str] = ("predictor", "predictor"),
     seed: int = 5,
     final_answer: Any = "student",
+    sources: Sources | None = None,
+    candidates: int = 5,
 ) -> tuple[list[Trajectory], dict[str, float]]:
     """All of `synthesize` in `folder`; the stored trajectories and the counts."""
     folder.mkdir(exist_ok=True, parents=True)
@@ -55,7 +58,7 @@ def run(
     counts = synthesize(
         QUESTIONS,
         samples,
-        MethodConfig(kind, kind, k, final_answer),  # type: ignore[arg-type]
+        MethodConfig(kind, kind, k, final_answer, candidates),  # type: ignore[arg-type]
         models["student"],
         models["teacher"],
         predictor,
@@ -65,6 +68,7 @@ def run(
         seed,
         folder,
         kind,
+        sources,
     )
     return list(read_jsonl(folder / "trajectories.jsonl", Trajectory)), counts
 
