@@ -8,7 +8,7 @@ from pathlib import Path
 from tessy.config import Experiment
 from tessy.pipeline.graph import Node, method_of
 from tessy.pipeline.store import Store
-from tessy.records import Question, Trajectory, dump_line, read_jsonl
+from tessy.records import Question, dump_line, read_jsonl
 
 Stage = Callable[[Node, Store, Experiment], Mapping[str, float]]
 
@@ -31,13 +31,12 @@ def questions(node: Node, store: Store, experiment: Experiment) -> Mapping[str, 
 def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Have student and teacher write the responses."""
     from tessy.synthesis.run import synthesize as run
+    from tessy.synthesis.sources import StoredSamples
 
     path = store.folder(node.parent("questions")) / QUESTIONS
     asked = list(read_jsonl(path, Question))
     sources = {
-        parent.config["kind"]: {
-            t.key: t for t in read_jsonl(store.folder(parent) / TRAJECTORIES, Trajectory)
-        }
+        parent.config["kind"]: StoredSamples(store.folder(parent) / TRAJECTORIES)
         for parent in node.parents
         if parent.stage == "synthesize"
     }
