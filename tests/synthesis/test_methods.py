@@ -19,13 +19,14 @@ from tessy.dialects import load_dialect
 from tessy.engines.base import Chunk, Request
 from tessy.engines.in_process import InProcessEngine
 from tessy.errors import DataError
-from tessy.records import Message, Trajectory
+from tessy.records import Message, Trajectory, dump_line
 from tessy.synthesis.admission import Admission
 from tessy.synthesis.journal import Journal
 from tessy.synthesis.methods import METHODS
 from tessy.synthesis.methods.teacher_score import ASKED, best, parse_score
 from tessy.synthesis.needs import NEEDS
 from tessy.synthesis.parts import Cast, Key, Sources
+from tessy.synthesis.sources import StoredSamples
 from tests.synthesis.parts import QUESTIONS, SAMPLES, law, run
 from tests.tiny import save_gpt_oss
 from train.examples import example
@@ -382,6 +383,24 @@ def test_notes_are_read_back_in_their_order(
     with Journal(path) as journal:
         names = [name for name, _ in journal.notes[SAMPLES[0]]]
     assert names[:2] == ["response", "response"] and set(names[2:]) == {"rating"}
+
+
+def test_stored_samples_are_found_by_their_key(
+    tiny: dict[str, Path], sources: Sources, tmp_path: Path
+) -> None:
+    want = sources["teacher_only"]
+    path = tmp_path / "trajectories.jsonl"
+    path.write_text("".join(map(dump_line, reversed(want.values()))), encoding="utf-8")
+    stored = StoredSamples(path)
+    assert list(stored) == list(reversed(want)) and dict(stored) == dict(want)
+    assert ("q0", 99) not in stored
+    half = {"teacher_only": stored}
+    done, _ = run(tiny, tmp_path / "stored", "teacher_think", sources=half, **ROOMY)
+    again, _ = run(tiny, tmp_path / "held", "teacher_think", sources=sources, **ROOMY)
+    assert law(done) == law(again)
+    path.write_text(dump_line(want[SAMPLES[0]]) + "{}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"trajectories\.jsonl:2"):
+        StoredSamples(path)
 
 
 def test_old_records_without_metadata_are_read(sources: Sources) -> None:
