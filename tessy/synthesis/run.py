@@ -186,10 +186,17 @@ async def _cast(
 ) -> AsyncIterator[Cast]:
     """Load the models that the method needs. The student's tokenizer counts in any case."""
     dialects = {
-        w: load_dialect(m.dialect, locate(m.path))
+        w: load_dialect(m.dialect, locate(m.path), m.template)
         for w, m in models.items()
         if w == "student" or w in method.writers
     }
+    for writer in method.writers if method.predictors else ():
+        if not dialects[writer].thinks:
+            raise ConfigError(
+                f"method {config.name} has the {writer} think, but the chat template of "
+                f"{models[writer].name} ends its thinking before it begins",
+                f"set {writer}.template.enable_thinking=true",
+            )
     roles: dict[Writer, Role] = {}
     predictors: dict[Writer, Predictor] = {}
     async with AsyncExitStack() as stack:
