@@ -35,10 +35,12 @@ def load_dialect(name: str, folder: Path, template: Mapping[str, Any] = NO_ARGUM
     """
     if name not in DIALECTS:
         raise ConfigError(f"dialect {name!r} is unknown", nearest(name, DIALECTS))
-    from transformers import AutoTokenizer
+    from transformers import PreTrainedTokenizerFast
 
+    # Reads tokenizer.json as it is. AutoTokenizer makes it anew by the class that the checkpoint
+    # names: DeepSeek's name Llama's, which loses every space (transformers 5, issue 45488).
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"the tokenizer in {folder} cannot be read ({error})", "copy the tokenizer files there"
