@@ -106,6 +106,7 @@ def test_thinking_that_never_ends_has_no_answer(dialects: dict[str, Dialect], fa
     assert dialect.split(dialect.open_ids + ids) == ("We need to print", "")
     assert dialect.split(ids) == ("We need to print", "")
     assert dialect.split([*ids, *dialect.end_ids]) == ("We need to print", "")
+    assert dialect.split(dialect.open_ids + ids, opened=False) == ("We need to print", "")
 
 
 @thinking_families
