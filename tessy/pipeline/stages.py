@@ -20,9 +20,9 @@ ANSWERS = "answers.jsonl"
 
 def questions(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Store the questions to synthesize answers for."""
-    from tessy.questions import mini
+    from tessy.questions import QUESTIONS as SOURCES
 
-    loaded = mini.load(node.subject.world, experiment.questions.unique)
+    loaded = SOURCES[experiment.questions.source](experiment.questions, node.subject.world)
     lines = (dump_line(question) for question in loaded)
     (store.folder(node) / QUESTIONS).write_text("".join(lines), encoding="utf-8")
     return {"questions": len(loaded)}
