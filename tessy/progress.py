@@ -8,10 +8,11 @@ from typing import Any
 from tqdm import tqdm
 
 
-def bar(total: int, label: str, unit: str, done: int = 0) -> tqdm[Any]:
+def bar(total: int, label: str, unit: str, done: int = 0, form: str | None = None) -> tqdm[Any]:
     """A bar of `total` units of which `done` were finished by an earlier run.
 
-    In a log file it prints a line every ten seconds instead of redrawing.
+    In a log file it prints a line every ten seconds instead of redrawing. `form` is tqdm's
+    `bar_format`.
     """
     live = sys.stderr.isatty()
     return tqdm(
@@ -22,5 +23,21 @@ def bar(total: int, label: str, unit: str, done: int = 0) -> tqdm[Any]:
         dynamic_ncols=live,
         ncols=None if live else 100,
         mininterval=0.2 if live else 10,
+        bar_format=form,
         leave=True,
     )
+
+
+def waiting(total: int, label: str, unit: str) -> tqdm[Any]:
+    """A line that says how much of `total` has come, after how long, and what is still awaited.
+
+    What is awaited is its postfix. It is drawn as `bar` draws.
+    """
+    line = bar(total, label, unit, form="{desc} {n_fmt}/{total_fmt}{unit} after {elapsed}{postfix}")
+    line.miniters = 0  # it goes on with time, not with what has come
+    return line
+
+
+def say(text: str) -> None:
+    """Print a line to standard error, above the bars that are there."""
+    tqdm.write(text, file=sys.stderr)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from tessy.checkpoints import locate
 from tessy.config import EngineConfig, ServeConfig
-from tessy.engines.base import Chunk, Completion, Engine, Request, complete
+from tessy.engines.base import Chunk, Completion, Engine, ModelSpec, Request, complete
 from tessy.errors import ConfigError, MissingError, nearest
 from tessy.records import Writer
 
@@ -17,15 +16,6 @@ __all__ = ["ENGINES", "Chunk", "Completion", "Engine", "ModelSpec", "Request", "
 __all__ += ["open_engines"]
 
 ENGINES = ("transformers", "vllm")
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """A model that an engine is wanted for."""
-
-    path: str | Path  # as `ModelConfig.path`, or a folder
-    max_context: int  # longest sequence in tokens that will be asked for
-    tensor_parallel: int = 1  # GPUs a replica, if a server is started for it
 
 
 @asynccontextmanager
