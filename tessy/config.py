@@ -87,6 +87,9 @@ class ServeConfig:
     kv_tokens: int = 0  # tokens of keys and values that a replica holds; 0 asks the server
     key_variable: str = ""  # environment variable that holds the servers' API key; empty: no key
 
+    def of(self, role: Literal["student", "teacher"]) -> ServerConfig:
+        return self.student if role == "student" else self.teacher
+
 
 @dataclass(frozen=True)
 class QuestionsConfig:
@@ -294,6 +297,7 @@ def check(experiment: Experiment) -> None:
     for place, sampling in samplings.items():
         _check_sampling(place, sampling)
     _check_combinations(e)
+    _check_local_servers(e.serve)
 
 
 def _check_sampling(place: str, sampling: SamplingConfig) -> None:
@@ -305,6 +309,32 @@ def _check_sampling(place: str, sampling: SamplingConfig) -> None:
         raise ConfigError(f"{place}.top_p={sampling.top_p} is outside (0, 1]", "use 1.0 for no cut")
     if sampling.top_k < 0:
         raise ConfigError(f"{place}.top_k={sampling.top_k} is negative", "use 0 for no cut")
+
+
+def _check_local_servers(serve: ServeConfig) -> None:
+    if serve.start_seconds <= 0:
+        raise ConfigError(
+            f"serve.start_seconds={serve.start_seconds:g} must be positive",
+            "give a server the minutes that loading its weights takes",
+        )
+    if serve.restarts < 0:
+        raise ConfigError(f"serve.restarts={serve.restarts} is negative", "use 0 for none")
+    for role in ("student", "teacher"):
+        server = serve.of(role)
+        if server.replicas < 1:
+            raise ConfigError(f"serve.{role}.replicas={server.replicas}", "set it to 1 or more")
+        if not 0 < server.memory_share <= 1:
+            raise ConfigError(
+                f"serve.{role}.memory_share={server.memory_share} is outside (0, 1]",
+                "set the part of each GPU's memory that a server may take",
+            )
+        last = server.port + server.replicas - 1
+        if server.port and not 1024 <= server.port <= last <= 65535:
+            raise ConfigError(
+                f"serve.{role}.port={server.port} with {server.replicas} replicas leaves 1024 to "
+                "65535",
+                "choose another, or 0 for free ones",
+            )
 
 
 def _check_combinations(e: Experiment) -> None:

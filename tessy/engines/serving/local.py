@@ -14,10 +14,11 @@ from pathlib import Path
 from tessy import progress
 from tessy.config import ServeConfig, ServerConfig
 from tessy.engines.base import ModelSpec
-from tessy.engines.serving.command import HOST, command, cpu_build, environment, visible_gpus
+from tessy.engines.serving.command import HOST, command, environment
 from tessy.engines.serving.places import place
 from tessy.engines.serving.process import Server
 from tessy.errors import ConfigError, EngineDown, EngineError
+from tessy.machine import visible_gpus, vllm_is_cpu_build
 from tessy.records import Writer
 
 _ASK_SECONDS = 0.5  # between two questions for the health of a server that starts
@@ -79,10 +80,8 @@ def _servers(
     serve: ServeConfig,
     logs: Path,
 ) -> dict[Writer, list[Server]]:
-    configs: dict[Writer, ServerConfig] = {
-        role: serve.student if role == "student" else serve.teacher for role in models
-    }
-    gpus = () if cpu_build() else visible_gpus()
+    configs: dict[Writer, ServerConfig] = {role: serve.of(role) for role in models}
+    gpus = () if vllm_is_cpu_build() else visible_gpus()
     places = place(configs, {r: spec.tensor_parallel for r, spec in models.items()}, len(gpus))
     ports = _ports(configs)
     servers: dict[Writer, list[Server]] = {role: [] for role in models}
