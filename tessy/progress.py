@@ -7,12 +7,14 @@ from typing import Any
 
 from tqdm import tqdm
 
+_LINE = "{desc}{percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 
-def bar(total: int, label: str, unit: str, done: int = 0, form: str | None = None) -> tqdm[Any]:
+
+def bar(total: int, label: str, unit: str, done: int = 0, line: str | None = None) -> tqdm[Any]:
     """A bar of `total` units of which `done` were finished by an earlier run.
 
-    In a log file it prints a line every ten seconds instead of redrawing. `form` is tqdm's
-    `bar_format`.
+    In a log file it prints a line every ten seconds, without the drawn bar, instead of redrawing.
+    `line` is the format of both, where another is wanted.
     """
     live = sys.stderr.isatty()
     return tqdm(
@@ -21,9 +23,8 @@ def bar(total: int, label: str, unit: str, done: int = 0, form: str | None = Non
         desc=f"{label:<34}",
         unit=f" {unit}",
         dynamic_ncols=live,
-        ncols=None if live else 100,
+        bar_format=line or (None if live else _LINE),
         mininterval=0.2 if live else 10,
-        bar_format=form,
         leave=True,
     )
 
@@ -33,7 +34,7 @@ def waiting(total: int, label: str, unit: str) -> tqdm[Any]:
 
     What is awaited is its postfix. It is drawn as `bar` draws.
     """
-    line = bar(total, label, unit, form="{desc} {n_fmt}/{total_fmt}{unit} after {elapsed}{postfix}")
+    line = bar(total, label, unit, line="{desc} {n_fmt}/{total_fmt}{unit} after {elapsed}{postfix}")
     line.miniters = 0  # it goes on with time, not with what has come
     return line
 

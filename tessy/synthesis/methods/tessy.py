@@ -21,7 +21,11 @@ _FINISH: dict[End, Finish] = {
 
 
 async def tessy(cast: Cast, task: Task, journal: Journal) -> Trajectory:
-    """One sample, from wherever an earlier run left it. Without an answer it is degenerate."""
+    """One sample, from wherever an earlier run left it.
+
+    Thinking that is closed before it holds a word is degenerate, and so is a sample without an
+    answer: neither would teach anything.
+    """
     started = time.monotonic()
     earlier = journal.spans.get(task.key, [])
     work = Cooperation(cast, task, lambda span: journal.span(task, span), earlier)
@@ -30,6 +34,9 @@ async def tessy(cast: Cast, task: Task, journal: Journal) -> Trajectory:
     try:
         finish = _FINISH[await work.run()]
         spans = thinking_spans(cast, work.spans)
+        if finish == "complete" and not spans:
+            counts["empty_thinking"] += 1
+            finish = "degenerate"
         if finish == "complete":
             answer, finish = await _answer(cast, task, spans, counts)
             spans += answer
