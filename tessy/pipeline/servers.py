@@ -49,7 +49,7 @@ def _local(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
             "miniature models without a GPU (docs/serving.md)"
         )
     if not visible_gpus() and not vllm_is_cpu_build():
-        yield "a GPU, for engine=vllm"
+        yield "a GPU, for engine=vllm; or serve=external with the URLs of servers elsewhere"
         return
     from tessy.engines.serving.places import place
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,10 +27,10 @@ _WATCH_SECONDS = 2.0  # the same of one that is up
 
 @dataclass(frozen=True)
 class Servers:
-    """Servers that are up. `restarts` counts by server name (`teacher-0`) while they are in use."""
+    """Servers that are up, and where their `server_restarts` are counted while they are in use."""
 
-    urls: Mapping[Writer, list[str]]
-    restarts: Counter[str] = field(default_factory=Counter)
+    urls: Mapping[Writer, Sequence[str]]
+    counts: dict[Writer, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
 @asynccontextmanager
@@ -63,7 +63,7 @@ async def local_servers(
     try:
         async with asyncio.TaskGroup() as group:
             keepers = [
-                group.create_task(_keep(server, every[:n], serve, result.restarts))
+                group.create_task(_keep(server, every[:n], serve, result))
                 for n, server in enumerate(every)
             ]
             await _all_up(every)
@@ -89,6 +89,7 @@ def _servers(
         role, port = where.role, ports[where.role][where.replica]
         servers[role].append(
             Server(
+                role,
                 where.name,
                 where.gpus,
                 command(models[role], folders[role], where, serve, port),
@@ -131,9 +132,10 @@ async def _all_up(servers: Sequence[Server]) -> None:
 
 
 async def _keep(
-    server: Server, earlier: Sequence[Server], serve: ServeConfig, restarts: Counter[str]
+    server: Server, earlier: Sequence[Server], serve: ServeConfig, servers: Servers
 ) -> None:
     """Start a server, and start it again when it goes down, `serve.restarts` times at most."""
+    restarts = 0
     # vLLM measures what is free on its GPUs as it starts: those that share one start in turn.
     for other in earlier:
         if set(other.gpus) & set(server.gpus):
@@ -148,16 +150,17 @@ async def _keep(
                     f"server {server.name} {fault}; its log {server.log} says{said}\n",
                     "mend what it names, or change the server's arguments",
                 )
-            if restarts[server.name] == serve.restarts:
+            if restarts == serve.restarts:
                 raise EngineDown(
                     f"server {server.name} {fault}, after {serve.restarts} restarts; its log "
                     f"{server.log} says{said}\n",
                     "mend what it names; the same command goes on from here",
                 )
-            restarts[server.name] += 1
+            restarts += 1
+            servers.counts[server.role]["server_restarts"] += 1
             progress.say(
-                f"server {server.name} {fault}: restart {restarts[server.name]} of "
-                f"{serve.restarts}, see {server.log}"
+                f"server {server.name} {fault}: restart {restarts} of {serve.restarts}, see "
+                f"{server.log}"
             )
     finally:
         await server.stop()

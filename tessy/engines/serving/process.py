@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tessy.engines.serving import guardian
 from tessy.engines.serving.command import HOST
+from tessy.records import Writer
 
 _ANSWER_SECONDS = 10.0  # after which one question for the health is given up
 _LAST_LINES = 8  # of a log, in an error
@@ -27,6 +28,7 @@ _FAULT = re.compile(r"^.*?(\b[\w.]*(?:Error|Exception)\b: .*)$", re.MULTILINE)
 class Server:
     """A server that may be started more than once, always at the same port."""
 
+    role: Writer
     name: str
     gpus: tuple[int, ...]
     command: tuple[str, ...]
