@@ -63,6 +63,7 @@ def environment(
         cores = len(os.sched_getaffinity(0))
         chosen["OMP_NUM_THREADS"] = str(max(1, cores // n_servers))
         chosen["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # else all servers bind to the same cores
+        chosen["TORCH_COMPILE_DISABLE"] = "1"  # the first request would wait for it
     result = chosen | os.environ
     if place.gpus:
         result["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[gpu] for gpu in place.gpus)
