@@ -11,14 +11,16 @@ from tessy.config import Experiment
 from tessy.dialects import DIALECTS
 from tessy.dialects.chat_template import read_source, render_arguments
 from tessy.errors import MissingError, SandboxError, TessyError
+from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import Estimate, estimate
 from tessy.pipeline.graph import Node
+from tessy.pipeline.servers import missing_servers
 from tessy.questions import QUESTIONS, file
 from tessy.synthesis.needs import NEEDS
 
 # What this version can do of what the configuration can say.
-ENGINES = ("transformers",)
+ENGINES = ("transformers", "vllm")
 PREDICTORS = ("checkpoint",)
 BENCHMARKS = ("mini",)
 LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs and DeepSpeed
@@ -49,16 +51,12 @@ def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
     """
     stages = {node.stage for node in todo}
     absent = [*_machine(experiment, stages), *_packages(experiment, stages)]
+    absent += missing_servers(experiment, todo)
     absent += [*_models(experiment, todo), *_not_in_this_version(experiment, todo)]
     absent += _questions(experiment, stages)
     _check_templates(experiment, todo)
     absent += [*_disk(experiment, todo), *_sandbox(stages)]
     return list(dict.fromkeys(absent))
-
-
-def gpus() -> int:
-    """How many NVIDIA GPUs this machine has; asks no library, as importing one takes seconds."""
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
@@ -84,21 +82,17 @@ def _teacher_writes(node: Node) -> bool:
 
 
 def _machine(e: Experiment, stages: set[str]) -> Iterator[str]:
-    if gpus():
+    if visible_gpus():
         return
-    if stages & {"synthesize", "evaluate", "predictor"}:
-        if e.engine.kind == "vllm":
-            yield "a GPU, for engine=vllm"
-        elif e.engine.device == "cuda":
-            yield "a GPU, for engine.device=cuda; set engine.device=auto"
+    generating = stages & {"synthesize", "evaluate", "predictor"}
+    if generating and e.engine.kind == "transformers" and e.engine.device == "cuda":
+        yield "a GPU, for engine.device=cuda; set engine.device=auto"
     if "sft" in stages and e.student.parameters > LARGE:
         size = f"{e.student.parameters / 1e9:.1f}B parameters"
         yield f"a GPU, to fine-tune {e.student.name} with {size}"
 
 
 def _packages(e: Experiment, stages: set[str]) -> Iterator[str]:
-    if e.engine.kind == "vllm" and stages & {"synthesize", "evaluate", "predictor"}:
-        yield from _package("vllm", "engine=vllm")
     if "sft" in stages and e.student.parameters > LARGE:
         yield from _package("deepspeed", f"fine-tuning {e.student.name}; pip install -e '.[sft]'")
 
