@@ -135,7 +135,9 @@ class Dialect:
         return self._ids(text)
 
     def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        # Without the batch that transformers makes of one text: twice as fast.
+        backend = self.tokenizer.backend_tokenizer
+        return list(backend.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens included, nothing cleaned up."""
