@@ -163,13 +163,18 @@ def read_jsonl(path: Path, kind: type[R]) -> Iterator[R]:
 
 def parse_line(line: str, kind: type[R], where: str) -> R:
     """The record of one JSON line; `where` ("file:line") goes into the error."""
+    return kind.from_json(parse_object(line, where), where)
+
+
+def parse_object(line: str | bytes, where: str) -> dict[str, Any]:
+    """The JSON object of one line."""
     try:
         data = json.loads(line)
     except ValueError as error:
         raise DataError(f"{where} is not JSON ({error})", "mend or delete the line") from None
     if not isinstance(data, dict):
         raise DataError(f"{where} is not a JSON object", "mend or delete the line")
-    return kind.from_json(data, where)
+    return data
 
 
 def dump_line(record: Record) -> str:

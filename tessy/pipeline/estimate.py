@@ -42,7 +42,7 @@ class Estimate:
 
 def estimate(node: Node, e: Experiment) -> Estimate:
     """Tokens, GPU hours and disk of one node, by the assumptions above."""
-    mini = e.questions.source == "mini"
+    mini = e.is_mini
     typical = TOKENS_A_MINI_SAMPLE if mini else TOKENS_A_SAMPLE
     length = min(typical, e.sampling.max_tokens)
     if node.stage == "synthesize":

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from tessy.config import BenchmarkConfig, Experiment, MethodConfig, MethodKind
-from tessy.pipeline.identity import model_identity
+from tessy.pipeline.identity import file_identity, model_identity
 from tessy.synthesis.needs import NEEDS
 
 # Raise a stage's number when its stored results change meaning: they are then made anew.
@@ -87,13 +87,12 @@ def build(experiment: Experiment) -> list[Node]:
 
 def worlds(experiment: Experiment) -> tuple[int, ...]:
     """Seeds of the miniature worlds; a single 0 outside of them, where the seed changes nothing."""
-    return experiment.worlds if experiment.questions.source == "mini" else (0,)
+    return experiment.worlds if experiment.is_mini else (0,)
 
 
 def _nodes(e: Experiment) -> Iterator[Node]:
-    several = len(worlds(e)) > 1 or e.questions.source == "mini"
     for world in worlds(e):
-        where = f"-world{world}" if several else ""
+        where = f"-world{world}" if e.is_mini else ""
         questions = _questions(e, world, where)
         yield questions
         for key in e.benchmarks:
@@ -140,6 +139,8 @@ def _questions(e: Experiment, world: int, where: str) -> Node:
     config: dict[str, Any] = {"source": e.questions.source, "unique": e.questions.unique}
     if e.questions.source == "mini":
         config["world"] = world
+    elif e.questions.source == "file":
+        config["file"], where = file_identity(e.questions.path), ""
     return Node("questions", f"{e.questions.source}{where}", config, (), Subject(world))
 
 
@@ -214,11 +215,12 @@ def _evaluate(e: Experiment, model: Node | None, key: str, subject: Subject, nam
 
 def _model(e: Experiment, role: str) -> dict[str, Any]:
     model = e.student if role == "student" else e.teacher
-    return {
+    identity: dict[str, Any] = {
         "weights": model_identity(model.path),
         "dialect": model.dialect,
         "context": model.context,
     }
+    return identity | ({"template": dict(model.template)} if model.template else {})
 
 
 def _unique(nodes: Iterable[Node]) -> Iterator[Node]:

@@ -20,9 +20,9 @@ ANSWERS = "answers.jsonl"
 
 def questions(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Store the questions to synthesize answers for."""
-    from tessy.questions import mini
+    from tessy.questions import QUESTIONS as SOURCES
 
-    loaded = mini.load(node.subject.world, experiment.questions.unique)
+    loaded = SOURCES[experiment.questions.source](experiment.questions, node.subject.world)
     lines = (dump_line(question) for question in loaded)
     (store.folder(node) / QUESTIONS).write_text("".join(lines), encoding="utf-8")
     return {"questions": len(loaded)}
@@ -30,9 +30,20 @@ def questions(node: Node, store: Store, experiment: Experiment) -> Mapping[str, 
 
 def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Have student and teacher write the responses."""
+    from tessy.synthesis.cast import Setup
     from tessy.synthesis.run import synthesize as run
     from tessy.synthesis.sources import StoredSamples
 
+    setup = Setup(
+        method_of(experiment, node.subject.method or ""),
+        experiment.student,
+        experiment.teacher,
+        experiment.predictor,
+        experiment.engine,
+        experiment.serve,
+        experiment.sampling,
+        experiment.seed,
+    )
     path = store.folder(node.parent("questions")) / QUESTIONS
     asked = list(read_jsonl(path, Question))
     sources = {
@@ -43,14 +54,7 @@ def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str,
     return run(
         asked,
         samples(asked, experiment.questions.samples),
-        method_of(experiment, node.subject.method or ""),
-        experiment.student,
-        experiment.teacher,
-        experiment.predictor,
-        experiment.engine,
-        experiment.serve,
-        experiment.sampling,
-        experiment.seed,
+        setup,
         store.folder(node),
         node.label,
         sources,

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tessy.boundary.predict import Predictor
+from tessy.boundary.spans import Judge
 from tessy.config import MethodConfig, ModelConfig, SamplingConfig
 from tessy.dialects.base import Dialect
 from tessy.engines import Engine, Request
 from tessy.records import Finish, Message, Question, Span, Trajectory, Writer
+from tessy.synthesis.admission import Admission
 from tessy.synthesis.repetition import repeats
 
 Key = tuple[str, int]  # question_id and repeat of a sample
@@ -43,9 +44,11 @@ class Cast:
     sampling: SamplingConfig
     counter: Dialect  # the student's: whoever writes, tokens are counted with it (paper, fig. 12)
     roles: Mapping[Writer, Role]
-    predictors: Mapping[Writer, Predictor]
-    seed: int
+    predictors: Mapping[Writer, Judge]
     versions: Mapping[str, str]
+    seed: int
+    streams: bool  # whether spans are cut while they are written, or drafts of k tokens after
+    admission: Admission
     sources: Sources = field(default_factory=dict)  # of `Needs.parents`
 
     @cached_property

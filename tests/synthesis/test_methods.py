@@ -20,6 +20,7 @@ from tessy.engines.base import Chunk, Request
 from tessy.engines.in_process import InProcessEngine
 from tessy.errors import DataError
 from tessy.records import Message, Trajectory, dump_line
+from tessy.synthesis.admission import Admission
 from tessy.synthesis.journal import Journal
 from tessy.synthesis.methods import METHODS
 from tessy.synthesis.methods.teacher_score import ASKED, best, parse_score
@@ -92,16 +93,18 @@ def test_a_mix_is_half_of_each_as_it_is_and_generates_nothing(
     assert law(again) == law(done)
 
 
+def mixing(seed: int, sources: Any) -> Cast:
+    config, sampling = MethodConfig("mix", "teacher_mix"), SamplingConfig()
+    return Cast(config, sampling, None, {}, {}, {}, seed, True, Admission(0), sources)  # type: ignore[arg-type]
+
+
 @given(
     st.sets(st.tuples(st.text(max_size=3), st.integers(0, 3)), max_size=40),
     st.integers(0, 2**40),
 )
 def test_of_any_number_of_samples_half_are_the_teachers(keys: set[Key], seed: int) -> None:
-    cast = Cast(
-        MethodConfig("mix", "teacher_mix"),
-        *(SamplingConfig(), None, {}, {}, seed, {}),  # type: ignore[arg-type]
-        sources={"student_only": dict.fromkeys(keys), "teacher_only": dict.fromkeys(keys)},  # type: ignore[dict-item]
-    )
+    both = {"student_only": dict.fromkeys(keys), "teacher_only": dict.fromkeys(keys)}
+    cast = mixing(seed, both)
     by_teacher = [key for key in keys if cast.places[key] % 2 == 0]
     assert len(by_teacher) == (len(keys) + 1) // 2
 
@@ -110,8 +113,7 @@ def test_another_seed_mixes_otherwise() -> None:
     keys = {(f"q{i}", 0): None for i in range(40)}
     halves = []
     for seed in (0, 1):
-        config, sampling = MethodConfig("mix", "teacher_mix"), SamplingConfig()
-        cast = Cast(config, sampling, None, {}, {}, seed, {}, {"student_only": keys})  # type: ignore[arg-type, dict-item]
+        cast = mixing(seed, {"student_only": keys})
         halves.append({key for key, place in cast.places.items() if place % 2})
     assert halves[0] != halves[1] and len(halves[0] & halves[1]) > 3
 

@@ -22,7 +22,11 @@ _FINISH: dict[End, Finish] = {
 
 
 async def tessy(cast: Cast, task: Task, journal: Journal) -> Trajectory:
-    """One sample, from wherever an earlier run left it. Without an answer it is degenerate."""
+    """One sample, from wherever an earlier run left it.
+
+    Thinking that is closed before it holds a word is degenerate, and so is a sample without an
+    answer: neither would teach anything.
+    """
     started = time.monotonic()
     earlier = journal.spans.get(task.key, [])
     work = Cooperation(cast, task, lambda span: journal.span(task, span), earlier)
@@ -31,6 +35,9 @@ async def tessy(cast: Cast, task: Task, journal: Journal) -> Trajectory:
     try:
         finish = _FINISH[await work.run()]
         spans = thinking_spans(cast, work.spans)
+        if finish == "complete" and not spans:
+            counts["empty_thinking"] += 1
+            finish = "degenerate"
         if finish == "complete":
             writer = cast.method.final_answer
             answer, finish = await final_answer(cast, task, writer, spans, counts)
