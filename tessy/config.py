@@ -54,6 +54,8 @@ class EngineConfig:
     batch_size: int = 64  # samples in flight (transformers: rows of the batch)
     # CPU threads for matrix work; 0 leaves torch's choice. Tiny models are fastest with 1.
     threads: int = 0
+    # Cut spans while they are written; false asks for drafts of span_tokens and looks at them after
+    stream: bool = True
 
 
 @dataclass(frozen=True)

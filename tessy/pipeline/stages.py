@@ -30,13 +30,10 @@ def questions(node: Node, store: Store, experiment: Experiment) -> Mapping[str, 
 
 def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Have student and teacher write the responses."""
+    from tessy.synthesis.cast import Setup
     from tessy.synthesis.run import synthesize as run
 
-    path = store.folder(node.parent("questions")) / QUESTIONS
-    asked = list(read_jsonl(path, Question))
-    return run(
-        asked,
-        samples(asked, experiment.questions.samples),
+    setup = Setup(
         experiment.methods[node.subject.method or ""],
         experiment.student,
         experiment.teacher,
@@ -45,6 +42,13 @@ def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str,
         experiment.serve,
         experiment.sampling,
         experiment.seed,
+    )
+    path = store.folder(node.parent("questions")) / QUESTIONS
+    asked = list(read_jsonl(path, Question))
+    return run(
+        asked,
+        samples(asked, experiment.questions.samples),
+        setup,
         store.folder(node),
         node.label,
     )

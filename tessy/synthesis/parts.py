@@ -9,12 +9,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tessy.boundary.predict import Predictor
+from tessy.boundary.spans import Judge
 from tessy.config import MethodConfig, ModelConfig, SamplingConfig
 from tessy.dialects.base import Dialect
 from tessy.engines import Engine, Request
 from tessy.records import Finish, Message, Question, Span, Trajectory, Writer
+from tessy.synthesis.admission import Admission
 from tessy.synthesis.repetition import repeats
+
+Key = tuple[str, int]  # (question_id, repeat)
 
 _CHECK = 64  # a generation is checked for repetition whenever it has grown by so many tokens
 _CHECKED = 1500  # tokens that are decoded for it
@@ -39,9 +42,10 @@ class Cast:
     sampling: SamplingConfig
     counter: Dialect  # the student's: whoever writes, tokens are counted with it (paper, fig. 12)
     roles: Mapping[Writer, Role]
-    predictors: Mapping[Writer, Predictor]
-    seed: int
+    predictors: Mapping[Writer, Judge]
     versions: Mapping[str, str]
+    streams: bool  # whether spans are cut while they are written, or drafts of k tokens after
+    admission: Admission
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Task:
     seed: int
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> Key:
         return self.question.question_id, self.repeat
 
     @property

@@ -15,6 +15,7 @@ from tessy.config import (
     ServeConfig,
 )
 from tessy.records import Question, Trajectory, Writer, read_jsonl
+from tessy.synthesis.cast import Setup
 from tessy.synthesis.run import synthesize
 
 QUESTIONS = [
@@ -36,36 +37,41 @@ def models_of(
     return models, PredictorConfig("tiny", "checkpoint", *(str(tiny[p]) for p in predictors))
 
 
-def run(
+def setup_of(
     tiny: dict[str, Path],
-    folder: Path,
     kind: str = "tessy",
     k: int = 20,
     rows: int = 4,
     limit: int = 120,
     context: int = 512,
-    samples: list[tuple[str, int]] = SAMPLES,
     predictors: tuple[str, str] = ("predictor", "predictor"),
     seed: int = 5,
     final_answer: Any = "student",
-) -> tuple[list[Trajectory], dict[str, float]]:
-    """All of `synthesize` in `folder`; the stored trajectories and the counts."""
-    folder.mkdir(exist_ok=True, parents=True)
+    stream: bool = True,
+) -> Setup:
     models, predictor = models_of(tiny, context, predictors)
-    counts = synthesize(
-        QUESTIONS,
-        samples,
+    return Setup(
         MethodConfig(kind, kind, k, final_answer),  # type: ignore[arg-type]
         models["student"],
         models["teacher"],
         predictor,
-        EngineConfig("transformers", "cpu", rows, 1),
+        EngineConfig("transformers", "cpu", rows, 1, stream),
         ServeConfig(),
         SamplingConfig(0.9, max_tokens=limit),
         seed,
-        folder,
-        kind,
     )
+
+
+def run(
+    tiny: dict[str, Path],
+    folder: Path,
+    kind: str = "tessy",
+    samples: list[tuple[str, int]] = SAMPLES,
+    **options: Any,
+) -> tuple[list[Trajectory], dict[str, float]]:
+    """All of `synthesize` in `folder`; the stored trajectories and the counts."""
+    folder.mkdir(exist_ok=True, parents=True)
+    counts = synthesize(QUESTIONS, samples, setup_of(tiny, kind, **options), folder, kind)
     return list(read_jsonl(folder / "trajectories.jsonl", Trajectory)), counts
 
 

@@ -12,13 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tessy.config import EngineConfig, MethodConfig, SamplingConfig, ServeConfig
 from tessy.dialects import load_dialect
+from tessy.synthesis.cast import open_cast
 from tessy.synthesis.cooperate import Accepted, Cooperation
 from tessy.synthesis.methods import METHODS
 from tessy.synthesis.parts import Task
-from tessy.synthesis.run import _cast
-from tests.synthesis.parts import QUESTIONS, SAMPLES, law, models_of, run
+from tests.synthesis.parts import QUESTIONS, SAMPLES, law, run, setup_of
 
 
 def biased(tiny: dict[str, Path], folder: Path, style: bool) -> Path:
@@ -44,9 +43,10 @@ def test_kept_text_is_the_same_for_every_k_and_batch(tiny: dict[str, Path], tmp_
     assert counts["switches"] > 20 and counts["forced"] > 0 and counts["complete"] > 0
     assert [t.key for t in want] == SAMPLES
     assert want[1].text() != want[2].text(), "repeats of a question differ"
-    for k, rows in ((1, 6), (2, 4), (5, 1), (64, 3)):
-        done, _ = run(tiny, tmp_path / f"k{k}", k=k, rows=rows)
+    for k, rows in ((1, 6), (2, 4), (5, 1), (20, 2), (64, 3)):
+        done, more = run(tiny, tmp_path / f"k{k}", k=k, rows=rows, stream=False)
         assert law(done) == law(want), f"k={k}, {rows} in flight"
+        assert (more["drafts"] > counts["drafts"]) == (k < 20), "short drafts take more requests"
 
 
 def test_student_alone_thinks_as_if_there_were_no_teacher(
@@ -128,20 +128,7 @@ def test_own_tokens_stay_as_generated_and_the_others_are_encoded_span_by_span(
     tiny: dict[str, Path],
 ) -> None:
     async def run_cast() -> None:
-        config = MethodConfig("tessy", "tessy")
-        engine = EngineConfig("transformers", "cpu", 1, 1)
-        sampling = SamplingConfig(max_tokens=50)
-        async with _cast(
-            METHODS["tessy"],
-            config,
-            *models_of(tiny),
-            engine,
-            ServeConfig(),
-            sampling,
-            0,
-            1,
-            Path(),
-        ) as cast:
+        async with open_cast(setup_of(tiny), METHODS["tessy"], 1, Path()) as cast:
             student, teacher = (cast.roles[w].dialect for w in ("student", "teacher"))
             letters = [i for c in "Okay" for i in student.encode(c)]
             assert letters != student.encode("Okay")
