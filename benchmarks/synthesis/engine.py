@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from benchmarks.synthesis.server import Row, Server
 from benchmarks.synthesis.times import PREDICTOR_MS, ServerModel
@@ -12,7 +14,8 @@ from benchmarks.synthesis.world import World, label_of
 from tessy.engines import Chunk, Request
 from tessy.records import Writer
 
-_ODDS = 8.0  # a predictor that is sure
+MAX_INTERVAL = 64  # tokens a streamed chunk at most, however few chunks the client asks for
+ODDS = 8.0  # a predictor that is sure
 
 
 class SimulatedEngine:
@@ -20,12 +23,10 @@ class SimulatedEngine:
 
     def __init__(self, world: World, writer: Writer, model: ServerModel) -> None:
         self.server = Server(model)
+        self.counts = self.server.counts
         self.kv_tokens = model.kv_tokens
         self._world, self._writer = world, writer
-
-    @property
-    def counts(self) -> Counter[str]:
-        return self.server.counts
+        self._live: dict[Row, int] = {}  # and how many of its tokens would be kept
 
     @property
     def in_flight(self) -> int:
@@ -44,8 +45,9 @@ class SimulatedEngine:
             if (ended or arrived - taken >= min_chunk) and not news.done():
                 news.set_result(None)
 
-        interval = self.server.model.front.stream_interval
+        interval = max(self.server.model.front.stream_interval, min(min_chunk, MAX_INTERVAL))
         row = Row(request.session, request.prompt_ids, script, interval, deliver)
+        self._live[row] = self._world.right(self._writer, request)
         self.server.submit(row)
         try:
             while True:
@@ -57,8 +59,13 @@ class SimulatedEngine:
                     return
                 yield Chunk(ids, None)
         finally:
+            del self._live[row]
             if not ended:
                 self.server.abort(row)
+
+    def unfinished(self) -> dict[str, int]:
+        """By session, tokens that were generated for it and would be kept, but are not yet."""
+        return {r.session: min(self.server.made(r), right) for r, right in self._live.items()}
 
     async def close_session(self, session: str) -> None:
         """Nothing: a vLLM server has no such request, it forgets what is used least."""
@@ -67,19 +74,30 @@ class SimulatedEngine:
         """Nothing to close."""
 
 
+@dataclass(frozen=True)
+class _Question:
+    answer: list[list[float]]
+    asked: float
+    done: asyncio.Future[list[list[float]]]
+
+
 class SimulatedPredictor:
-    """Knows the label of each word, after a batch's time.
+    """Knows the label of each word, after a batch's time, as `tessy.boundary.spans.Judge`.
 
     Questions that arrive while a batch runs form the next one. `counts` has calls and steps
-    (batches), `seconds` the time that all questions waited in sum.
+    (batches), `seconds` is what all questions waited in sum.
     """
 
-    def __init__(self) -> None:
+    window = 200
+    cut: Literal["before_word", "after_word"] = "before_word"
+
+    def __init__(self, batch_ms: float = PREDICTOR_MS) -> None:
         self.counts: Counter[str] = Counter()
         self.seconds = 0.0
+        self._batch = batch_ms * 1e-3
         self._loop = asyncio.get_running_loop()
-        self._asked: list[tuple[asyncio.Future[list[float]], list[float], float]] = []
-        self._running = False
+        self._asked: list[_Question] = []
+        self._busy = False
 
     def encode(self, word: str) -> list[int]:
         return [int(label_of(word) == "style")]
@@ -87,26 +105,28 @@ class SimulatedPredictor:
     def close_session(self, session: str) -> None:
         """Nothing is held."""
 
-    async def log_odds(self, session: str, ids: Sequence[int], n_new: int) -> list[float]:
-        odds = [_ODDS if i else -_ODDS for i in ids[len(ids) - n_new :]]
-        future: asyncio.Future[list[float]] = self._loop.create_future()
-        self._asked.append((future, odds, self._loop.time()))
-        if not self._running:
-            self._running = True
-            self._loop.call_soon(self._begin)  # after all that became ready together have asked
-        return await future
+    async def read(
+        self, session: str, ids: Sequence[int], lengths: Sequence[int]
+    ) -> list[list[float]]:
+        answer = [[ODDS if i else -ODDS] for i in ids[len(ids) - len(lengths) :]]
+        question = _Question(answer, self._loop.time(), self._loop.create_future())
+        self._asked.append(question)
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._start)  # after all that became ready together have asked
+        return await question.done
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         batch, self._asked = self._asked, []
-        self._running = bool(batch)
+        self._busy = bool(batch)
         if batch:
-            self._loop.call_later(PREDICTOR_MS * 1e-3, self._end, batch)
+            self._loop.call_later(self._batch, self._deliver, batch)
 
-    def _end(self, batch: list[tuple[asyncio.Future[list[float]], list[float], float]]) -> None:
+    def _deliver(self, batch: list[_Question]) -> None:
         self.counts["steps"] += 1
         self.counts["calls"] += len(batch)
-        for future, odds, asked in batch:
-            self.seconds += self._loop.time() - asked
-            if not future.done():
-                future.set_result(odds)
-        self._begin()
+        for question in batch:
+            self.seconds += self._loop.time() - question.asked
+            if not question.done.done():
+                question.done.set_result(question.answer)
+        self._start()

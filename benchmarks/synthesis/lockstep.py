@@ -2,10 +2,11 @@
 
 In each round every sample of the pool asks its writer for k tokens, 10 of the teacher and 5 of the
 student, with its whole text as the prompt, which the server tokenizes anew. When the slowest answer
-is there, each predictor judges its samples in one batch, one after the other; a span is cut before
-the first wrong token and the writer changes. Samples whose thinking has ended get their final answers in the
-same round, for which all others wait; then new samples take their places. Prompts hit the prefix
-cache as ours do. The script's own work (it tokenizes everything in the client too) takes no time.
+is there, each predictor judges its samples in one batch, one predictor after the other; a span is
+cut before the first wrong token and the writer changes. Samples whose thinking has ended get their
+final answers in the same round, for which all others wait; then new samples take their places.
+Prompts hit the prefix cache as ours do. The script's own work takes no time, although it tokenizes
+everything in the client too; both are in the script's favour.
 """
 
 from __future__ import annotations

@@ -49,7 +49,11 @@ class Figures:
 
 
 def figures(
-    servers: Mapping[Writer, Server], kept: int, wanted: int, received: int, predictors: Sequence[SimulatedPredictor] = (),
+    servers: Mapping[Writer, Server],
+    kept: int,
+    wanted: int,
+    received: int,
+    predictors: Sequence[SimulatedPredictor] = (),
 ) -> Figures:
     """Figures of a run that has just ended, in its loop."""
     seconds = asyncio.get_running_loop().time()

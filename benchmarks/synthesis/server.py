@@ -36,32 +36,22 @@ class Script:
         return len(self.ids) + self.stops
 
 
+@dataclass(eq=False, slots=True)
 class Row:
-    """A request on the server. `deliver(n, ended)` is called with what arrived at the client."""
+    """A request on the server."""
 
-    __slots__ = ("aborted", "at_abort", "deliver", "due", "first", "interval", "made", "prompt")
-    __slots__ += ("script", "session", "state", "todo")
-
-    def __init__(
-        self,
-        session: str,
-        prompt: Sequence[int],
-        script: Script,
-        interval: int,
-        deliver: Callable[[int, bool], None],
-    ) -> None:
-        self.session = session
-        self.prompt = prompt
-        self.script = script
-        self.interval = interval  # tokens a chunk
-        self.deliver = deliver
-        self.state: _State = "waiting"
-        self.aborted = False
-        self.at_abort = 0  # tokens it had made when its client gave it up
-        self.made = 0  # tokens it had made when it last was preempted
-        self.first = 0  # step that makes or made its next token after that
-        self.todo = 0  # prompt tokens to compute yet
-        self.due = -1  # step after which a chunk of it is sent
+    session: str
+    prompt: Sequence[int]
+    script: Script
+    interval: int  # tokens a chunk
+    deliver: Callable[[int, bool], None]  # told how many ids are at the client; is that all?
+    state: _State = "waiting"
+    aborted: bool = False
+    at_abort: int = 0  # tokens it had made when its client gave it up
+    made: int = 0  # tokens it had made when it last left the batch
+    first: int = 0  # step that makes or made its next token after that
+    todo: int = 0  # prompt tokens to compute yet
+    due: int = -1  # step after which a chunk of it is sent
 
 
 class Server:

@@ -8,16 +8,18 @@ space, as in most vocabularies, so it is closed when the next one has begun.
 
 from __future__ import annotations
 
+import bisect
 import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from benchmarks.synthesis.server import Script
-from tessy.boundary.predict import Label
+from tessy.boundary.spans import Label
 from tessy.config import ModelConfig
 from tessy.dialects import Dialect, load_dialect
 from tessy.engines import Request
@@ -25,7 +27,7 @@ from tessy.records import Question, Writer
 from tessy.synthesis.parts import Task
 
 STYLE_SPAN, CAPABILITY_SPAN = 6.2, 20.8  # tokens on average, geometric: 77 % is the teacher's
-THINKING, ANSWER = 12_400, 1_000  # tokens a sample on average, spread evenly by a quarter
+THINKING, ANSWER = 12_800, 600  # tokens a sample on average, spread evenly by a quarter
 PROMPT = 400  # tokens a question
 CONTEXT = 65_536
 _WORDS = 400  # of each label and writer
@@ -39,7 +41,8 @@ _HARMONY_TEMPLATE = (
     "{% for m in messages %}<|start|>{{ m.role }}<|message|>{{ m.content }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant{% endif %}"
 )
-_WRITERS: dict[str, Writer] = {"a": "student", "b": "teacher"}
+_WRITERS: tuple[Writer, ...] = ("student", "teacher")
+_LABELS: tuple[Label, ...] = ("style", "capability")
 
 
 def word(label: Label, writer: Writer, n: int) -> str:
@@ -54,7 +57,7 @@ def label_of(text: str) -> Label:
     return "style" if text.lstrip()[0] == "s" else "capability"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
     """One sample's script. Places are tokens of thinking."""
 
@@ -73,7 +76,7 @@ class World:
     """The samples, and both models' dialects with tokenizers built in `folder`.
 
     Args:
-        folder: receives the tokenizers.
+        folder: receives the tokenizers, or has those of an equal world.
         n_samples: how many.
         scale: of the samples' lengths, for tests.
         seed: of the scripts.
@@ -82,7 +85,9 @@ class World:
     def __init__(self, folder: Path, n_samples: int, scale: float = 1.0, seed: int = 0) -> None:
         self.models: dict[Writer, ModelConfig] = {
             "student": ModelConfig("student", str(folder / "student"), "qwen3", 8e9, 8e9, CONTEXT),
-            "teacher": ModelConfig("teacher", str(folder / "teacher"), "gpt_oss", 1e9, 1e9, CONTEXT),
+            "teacher": ModelConfig(
+                "teacher", str(folder / "teacher"), "gpt_oss", 1e9, 1e9, CONTEXT
+            ),
         }
         _save_tokenizer(folder / "student", _QWEN, _QWEN_TEMPLATE, "<|im_end|>")
         _save_tokenizer(folder / "teacher", _HARMONY, _HARMONY_TEMPLATE, "<|return|>")
@@ -90,33 +95,37 @@ class World:
             w: load_dialect(m.dialect, folder / w) for w, m in self.models.items()
         }
         self._ids = {
-            (label, w): [i for n in range(_WORDS) for i in d.encode(word(label, w, n))]
-            for w, d in self.dialects.items()
-            for label in ("style", "capability")
+            (label, w): [
+                i for n in range(_WORDS) for i in self.dialects[w].encode(word(label, w, n))
+            ]
+            for label, w in product(_LABELS, _WRITERS)
         }
         assert all(len(ids) == _WORDS for ids in self._ids.values()), "a word is one token"
+        self._closing = {
+            w: len(d.encode(d.padding)) + len(d.close_ids) for w, d in self.dialects.items()
+        }
         draw = random.Random(seed)
         self.samples = [self._sample(n, draw, scale) for n in range(n_samples)]
         self._by_session = {s.task.session: s for s in self.samples}
 
     def _sample(self, number: int, draw: random.Random, scale: float) -> Sample:
         length = THINKING * scale * draw.uniform(0.75, 1.25)
-        ends, label, labels = [0], "style", list[str]()
-        while ends[-1] < length:
-            mean = STYLE_SPAN if label == "style" else CAPABILITY_SPAN
-            n = 1 + int(_exponential(draw, 1 - 1 / mean))
-            labels += [label] * n
-            ends.append(ends[-1] + n)
-            label = "capability" if label == "style" else "style"
+        ends: list[int] = []
+        labels: list[Label] = []
+        while len(labels) < length:
+            mean = CAPABILITY_SPAN if len(ends) % 2 else STYLE_SPAN
+            labels += [_LABELS[len(ends) % 2]] * _geometric(draw, mean)
+            ends.append(len(labels))
         thinking: dict[Writer, Sequence[int]] = {
-            w: [self._ids[kind, w][draw.randrange(_WORDS)] for kind in labels]  # type: ignore[index]
-            for w in self.dialects
+            w: [draw.choice(self._ids[label, w]) for label in labels] for w in _WRITERS
         }
         n_answer = max(1, int(ANSWER * scale * draw.uniform(0.75, 1.25)))
         answer = [draw.choice(self._ids["capability", "student"]) for _ in range(n_answer)]
-        prompt = "".join(word("capability", "student", draw.randrange(_WORDS)) for _ in range(PROMPT))
+        prompt = "".join(
+            word("capability", "student", draw.randrange(_WORDS)) for _ in range(PROMPT)
+        )
         question = Question(f"q{number}", prompt, "benchmark")
-        return Sample(Task(question, 0, 0), tuple(ends[1:]), thinking, answer)
+        return Sample(Task(question, 0, 0), tuple(ends), thinking, answer)
 
     @cached_property
     def prompts(self) -> dict[str, dict[Writer, tuple[int, ...]]]:
@@ -130,23 +139,42 @@ class World:
 
     def script(self, writer: Writer, request: Request) -> Script:
         """What `writer` generates for a request of the cooperation."""
+        ids, place = self._at(writer, request)
+        rest = len(ids) - place
+        n = min(rest, request.max_tokens)
+        return Script(ids[place : place + n], rest < request.max_tokens)
+
+    def text(self, sample: Sample) -> str:
+        """The finished sample: each span by the model whose label it has, then the answer."""
+        spans, start = [], 0
+        for number, end in enumerate(sample.ends):
+            writer = _WRITERS[number % 2]
+            spans.append(self.dialects[writer].decode(sample.thinking[writer][start:end]))
+            start = end
+        return "".join(spans) + self.dialects["student"].decode(sample.answer)
+
+    def right(self, writer: Writer, request: Request) -> int:
+        """How many of its tokens are kept: up to the first that the other should have written."""
+        ids, place = self._at(writer, request)
+        sample = self._by_session[request.session]
+        if ids is sample.answer:
+            return len(ids) - place
+        span = bisect.bisect_right(sample.ends, place)
+        mine = "teacher" if span % 2 else "student"
+        return sample.ends[span] - place if mine == writer and span < len(sample.ends) else 0
+
+    def _at(self, writer: Writer, request: Request) -> tuple[Sequence[int], int]:
+        """The scripted ids that a request goes on in, and where."""
         sample, dialect = self._by_session[request.session], self.dialects[writer]
         place = len(request.prompt_ids) - len(self.prompts[request.session][writer])
         if dialect.end_think_id in request.stop_ids:
-            ids = sample.thinking[writer]
-        else:
-            ids = sample.answer
-            closing = len(dialect.encode(dialect.padding)) + len(dialect.close_ids)
-            place -= sample.ends[-1] + closing
-        rest = len(ids) - place
-        return Script(
-            ids[place : place + min(rest, request.max_tokens)], rest < request.max_tokens
-        )
+            return sample.thinking[writer], place
+        return sample.answer, place - sample.ends[-1] - self._closing[writer]
 
 
-def _exponential(draw: random.Random, stay: float) -> float:
-    """Geometric with chance `stay` to go on, as a float to be cut to an integer."""
-    return math.log(1 - draw.random()) / math.log(stay)
+def _geometric(draw: random.Random, mean: float) -> int:
+    """At least 1."""
+    return 1 + int(math.log(1 - draw.random()) / math.log(1 - 1 / mean))
 
 
 def _save_tokenizer(folder: Path, special: Sequence[str], template: str, end: str) -> None:
@@ -154,15 +182,12 @@ def _save_tokenizer(folder: Path, special: Sequence[str], template: str, end: st
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
+    if folder.exists():
+        return
     tokenizer: Any = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    words = [
-        word(label, writer, n)
-        for label in ("style", "capability")
-        for writer in _WRITERS.values()
-        for n in range(_WORDS)
-    ]
+    words = [word(*key, n) for key in product(_LABELS, _WRITERS) for n in range(_WORDS)]
     tokenizer.train_from_iterator(
         words,
         trainers.BpeTrainer(

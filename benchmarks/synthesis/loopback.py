@@ -1,0 +1,104 @@
+"""The client's own CPU time: the whole client over real HTTP against a server in another process.
+
+Engine, cooperation, journal and bookkeeping are the real code; the predictors answer after 3 ms
+without computing. Samples start in the middle of their thinking, so that prompts have the lengths
+that they have on average. Processor time of this process, all threads, over the tokens of the spans
+that were accepted meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from benchmarks.synthesis.engine import SimulatedPredictor
+from benchmarks.synthesis.loopback_server import serve
+from benchmarks.synthesis.ours import Orchestration, make_cast
+from benchmarks.synthesis.world import CONTEXT, World
+from tessy.config import ServeConfig
+from tessy.engines.vllm import VllmEngine, connect
+from tessy.records import Writer
+from tessy.synthesis.cooperate import Accepted
+from tessy.synthesis.journal import Journal
+from tessy.synthesis.methods import METHODS
+from tessy.synthesis.run import make_samples
+
+SAMPLES = 48
+_TOKEN_SECONDS = 0.02
+_WARM_UP, _MEASURED = 2.0, 15.0  # seconds
+
+
+def client_cpu(folder: Path, interval: int, measured: float = _MEASURED) -> float:
+    """Milliseconds of processor time a kept kilotoken.
+
+    Args:
+        folder: receives the world and the journal.
+        interval: tokens a streamed chunk.
+        measured: seconds.
+    """
+    world = World(folder, SAMPLES)
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    server = context.Process(target=serve, args=(folder, SAMPLES, _TOKEN_SECONDS, there))
+    server.start()
+    try:
+        ports: dict[Writer, int] = here.recv()
+        with Journal(folder / "journal.jsonl") as journal:
+            _write_half(world, journal)
+        with Journal(folder / "journal.jsonl") as journal:
+            return asyncio.run(_measure(world, ports, journal, interval, measured))
+    finally:
+        server.terminate()
+        server.join()
+
+
+def _write_half(world: World, journal: Journal) -> None:
+    """The first half of each sample's spans, as an interrupted run left them."""
+    for sample in world.samples:
+        start = 0
+        for number, end in enumerate(sample.ends[: len(sample.ends) // 2]):
+            writer: Writer = "teacher" if number % 2 else "student"
+            ids = sample.thinking[writer][start:end]
+            text = world.dialects[writer].decode(ids)
+            journal.span(sample.task, Accepted(writer, text, tuple(ids), "cut", {}))
+            start = end
+
+
+async def _measure(
+    world: World, ports: dict[Writer, int], journal: Journal, interval: int, measured: float
+) -> float:
+    serving = ServeConfig("external", stream_interval=interval)
+    async with AsyncExitStack() as stack:
+        engines: dict[Writer, VllmEngine] = {}
+        for writer, port in ports.items():
+            path = world.models[writer].path
+            urls = [f"http://127.0.0.1:{port}"]
+            engines[writer] = await connect(writer, path, Path(path), CONTEXT, urls, serving)
+            stack.push_async_callback(engines[writer].aclose)
+        predictors = {w: SimulatedPredictor() for w in engines}
+        cast = make_cast(world, engines, predictors, Orchestration(SAMPLES))
+        tasks = [s.task for s in world.samples]
+        work = asyncio.create_task(make_samples(cast, METHODS["tessy"], tasks, journal, SAMPLES))
+        await asyncio.wait([work], timeout=_WARM_UP)  # all have read what there is by then
+        await asyncio.wait([work], timeout=_WARM_UP)
+        before, cpu = journal.path.stat().st_size, time.process_time()
+        await asyncio.wait([work], timeout=measured)
+        cpu = time.process_time() - cpu
+        kept = _kept(journal.path, before)
+        if work.done():
+            work.result()
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    return 1e6 * cpu / kept
+
+
+def _kept(path: Path, offset: int) -> int:
+    """Tokens of the spans that were accepted since the journal had that length."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        lines = [json.loads(line) for line in file]
+    return sum(len(line["ids"]) for line in lines if line["kind"] == "span")
