@@ -17,6 +17,17 @@ from tessy.errors import ConfigError, nearest
 
 STAGES = ("questions", "predictor", "synthesize", "sft", "evaluate", "report")
 
+MethodKind = Literal[
+    "tessy",
+    "teacher_only",
+    "student_only",
+    "teacher_mix",
+    "teacher_think",
+    "teacher_answer",
+    "teacher_reference",
+    "teacher_score",
+]
+
 
 @dataclass(frozen=True)
 class SamplingConfig:
@@ -122,16 +133,7 @@ class MethodConfig:
     """A way to make the data."""
 
     name: str  # as in the paper's table 1
-    kind: Literal[
-        "tessy",
-        "teacher_only",
-        "student_only",
-        "teacher_mix",
-        "teacher_think",
-        "teacher_answer",
-        "teacher_reference",
-        "teacher_score",
-    ]
+    kind: MethodKind
     # k of algorithm 1: the longest draft before a boundary is looked for; streamed spans are cut
     # as they are written, so it only matters where an engine cannot stream (kind tessy)
     span_tokens: int = 20
@@ -281,6 +283,7 @@ def check(experiment: Experiment) -> None:
         "judge.processes": e.judge.processes,
         "report.bootstrap": e.report.bootstrap,
         **{f"methods.{name}.span_tokens": m.span_tokens for name, m in e.methods.items()},
+        **{f"methods.{name}.candidates": m.candidates for name, m in e.methods.items()},
         **{f"benchmarks.{name}.runs": b.runs for name, b in e.benchmarks.items()},
         **{
             f"benchmarks.{name}.sampling.max_tokens": b.sampling.max_tokens

@@ -83,7 +83,11 @@ class Trajectory(Record):
     The text is canonical: the concatenation of the spans' texts is the response, byte for byte.
     Thinking spans come before answer spans; the markers that open and close the thinking belong
     to the dialect and are not stored. `tokens` counts tokens generated and kept per role
-    ("student_generated", "student_kept", "teacher_generated", ...); `seconds` is wall time.
+    ("student_generated", "student_kept", "teacher_generated", ...), and of those kept the ones
+    that another method's sample had ("teacher_reused"); `seconds` is wall time. `metadata` says
+    what else the sample owes its text to: the `reference` that the student was shown, the
+    `scores` of the candidates and the index of the one that was `kept`, the method that a whole
+    response was taken `from`.
     """
 
     question_id: str
@@ -96,6 +100,7 @@ class Trajectory(Record):
     seconds: float
     seeds: Mapping[str, int]
     versions: Mapping[str, str]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, int]:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tessy.config import BenchmarkConfig, Experiment, MethodConfig
+from tessy.config import BenchmarkConfig, Experiment, MethodConfig, MethodKind
 from tessy.pipeline.identity import model_identity
+from tessy.synthesis.needs import NEEDS
 
 # Raise a stage's number when its stored results change meaning: they are then made anew.
 STAGE_VERSIONS: Mapping[str, int] = {
@@ -34,7 +35,7 @@ class Subject:
     """What a node is about, as keys into the experiment."""
 
     world: int = 0  # seed of the miniature world; 0 outside of it
-    method: str | None = None  # key of Experiment.methods
+    method: str | None = None  # as `method_of` takes it
     learning_rate: float | None = None
     sft_seed: int | None = None
     benchmark: str | None = None  # key of Experiment.benchmarks
@@ -97,13 +98,10 @@ def _nodes(e: Experiment) -> Iterator[Node]:
         yield questions
         for key in e.benchmarks:
             yield _evaluate(e, None, key, Subject(world=world, benchmark=key), f"{BASE}{where}")
-        for method_key, method in e.methods.items():
-            parents = [questions]
-            if method.kind == "tessy" and e.predictor.source == "train":
-                parents.append(_predictor(e, questions, where))
-                yield parents[-1]
-            data = _synthesize(e, method, tuple(parents), Subject(world, method_key), where)
-            yield data
+        for method_key in e.methods:
+            made = list(_data(e, method_key, questions, where))
+            yield from made
+            data = made[-1]
             for rate in e.with_all_learning_rates():
                 for seed in e.sft_seeds:
                     subject = Subject(world, method_key, rate, seed)
@@ -113,6 +111,29 @@ def _nodes(e: Experiment) -> Iterator[Node]:
                     for key in e.benchmarks:
                         about = dataclasses.replace(subject, benchmark=key)
                         yield _evaluate(e, model, key, about, name)
+
+
+def method_of(e: Experiment, key: str) -> MethodConfig:
+    """A method of the experiment, or one that only others go on from, as its defaults have it."""
+    return e.methods.get(key) or MethodConfig(key, key)  # type: ignore[arg-type]
+
+
+def _data(e: Experiment, key: str, questions: Node, where: str) -> Iterator[Node]:
+    """The nodes that make a method's data, its own last."""
+    method = method_of(e, key)
+    parents = [questions]
+    if NEEDS[method.kind].predictors and e.predictor.source == "train":
+        parents.append(_predictor(e, questions, where))
+        yield parents[-1]
+    for kind in NEEDS[method.kind].parents:
+        made = list(_data(e, _key_of(e, kind), questions, where))
+        yield from made
+        parents.append(made[-1])
+    yield _synthesize(e, method, tuple(parents), Subject(questions.subject.world, key), where)
+
+
+def _key_of(e: Experiment, kind: MethodKind) -> str:
+    return next((key for key, method in e.methods.items() if method.kind == kind), kind)
 
 
 def _questions(e: Experiment, world: int, where: str) -> Node:
@@ -155,6 +176,8 @@ def _synthesize(
                 model_identity(e.predictor.student),
                 model_identity(e.predictor.teacher),
             ]
+    if method.kind == "teacher_score":
+        config["candidates"] = method.candidates
     return Node("synthesize", f"{subject.method}{where}", config, parents, subject)
 
 

@@ -64,8 +64,10 @@ def _node_table(
         state = "done" if node.fingerprint in finished else "to do"
         if state == "to do" and store.folder(node).exists():
             state = "begun"
-        # A model's data and scores bear its own name: the stage says enough.
-        parents = ", ".join(dict.fromkeys(parent.stage for parent in node.parents))
+        # A model's data and scores bear its own name, where the stage says enough.
+        parents = ", ".join(
+            dict.fromkeys(p.name if p.stage == node.stage else p.stage for p in node.parents)
+        )
         table.add_row(node.stage, f"{node.name} {node.fingerprint[:8]}", parents or "-", state)
     return table
 

@@ -12,6 +12,7 @@ from tessy.errors import MissingError, SandboxError, TessyError
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import Estimate, estimate
 from tessy.pipeline.graph import Node
+from tessy.synthesis.needs import NEEDS
 
 # What this version can do of what the configuration can say.
 ENGINES = ("transformers",)
@@ -57,17 +58,21 @@ def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
     e = experiment
     needed: dict[str, str] = {}
     for node in todo:
-        kind = node.config.get("kind")
-        if node.stage in ("synthesize", "sft", "evaluate"):
+        predictors = node.stage == "synthesize" and NEEDS[node.config["kind"]].predictors
+        if node.stage in ("synthesize", "sft", "evaluate"):  # whoever writes, it counts the tokens
             needed[e.student.path] = f"student {e.student.name}"
-        if node.stage == "predictor" or (node.stage == "synthesize" and kind != "student_only"):
+        if node.stage == "predictor" or _teacher_writes(node):
             needed[e.teacher.path] = f"teacher {e.teacher.name}"
         if node.stage == "predictor":
             needed[e.predictor.base] = f"predictor {e.predictor.name}, to train from"
-        if kind == "tessy" and e.predictor.source == "checkpoint":
+        if predictors and e.predictor.source == "checkpoint":
             needed[e.predictor.student] = f"predictor {e.predictor.name}, for the student"
             needed[e.predictor.teacher] = f"predictor {e.predictor.name}, for the teacher"
     return needed
+
+
+def _teacher_writes(node: Node) -> bool:
+    return node.stage == "synthesize" and "teacher" in NEEDS[node.config["kind"]].writers
 
 
 def _machine(e: Experiment, stages: set[str]) -> Iterator[str]:
@@ -115,7 +120,7 @@ def _not_in_this_version(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
                 ("engine", e.engine.kind, ENGINES),
                 ("student.dialect", e.student.dialect, DIALECTS),
             ]
-        if node.stage == "synthesize" and node.config["kind"] != "student_only":
+        if _teacher_writes(node):
             used.append(("teacher.dialect", e.teacher.dialect, DIALECTS))
         if node.stage == "evaluate":
             kind = e.benchmarks[node.subject.benchmark or ""].kind

@@ -23,7 +23,7 @@ from tessy.engines import ModelSpec, open_engines
 from tessy.records import Writer
 from tessy.synthesis.admission import Admission
 from tessy.synthesis.methods import Method
-from tessy.synthesis.parts import Cast, Role
+from tessy.synthesis.parts import Cast, Role, Sources
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,18 @@ class Setup:
 
 @asynccontextmanager
 async def open_cast(
-    setup: Setup, method: Method, n_sessions: int, logs: Path
+    setup: Setup,
+    method: Method,
+    n_sessions: int,
+    logs: Path,
+    sources: Sources | None = None,
 ) -> AsyncIterator[Cast]:
     """Load what the method needs. The student's tokenizer counts in any case.
 
     Args:
         n_sessions: samples in flight.
         logs: folder for the logs of servers that are started here.
+        sources: samples of the methods that this one goes on from.
 
     Raises:
         MissingError, CheckpointError: a model is not there.
@@ -82,8 +87,10 @@ async def open_cast(
             roles={w: Role(w, models[w], dialects[w], engines[w]) for w in method.writers},
             predictors=predictors,
             versions=_versions(),
+            seed=setup.seed,
             streams=setup.engine.stream,
             admission=Admission(min(rooms, default=0)),
+            sources=sources or {},
         )
 
 
