@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tessy.errors import ConfigError, nearest
+from tessy.records import Writer
 
+ROLES: tuple[Writer, ...] = ("student", "teacher")
+_BASE_URL = r"https?://(\[[0-9a-fA-F:]+\]|[^\s/?#:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?"
 STAGES = ("questions", "predictor", "synthesize", "sft", "evaluate", "report")
 
 MethodKind = Literal[
@@ -99,6 +102,9 @@ class ServeConfig:
     patience_seconds: float = 600.0  # without a healthy replica, after which the run stops
     kv_tokens: int = 0  # tokens of keys and values that a replica holds; 0 asks the server
     key_variable: str = ""  # environment variable that holds the servers' API key; empty: no key
+
+    def of(self, role: Writer) -> ServerConfig:
+        return self.student if role == "student" else self.teacher
 
 
 @dataclass(frozen=True)
@@ -275,6 +281,9 @@ def check(experiment: Experiment) -> None:
         "train.max_length": e.train.max_length,
         "train.checkpoints_per_epoch": e.train.checkpoints_per_epoch,
         "engine.batch_size": e.engine.batch_size,
+        "serve.stream_interval": e.serve.stream_interval,
+        "serve.stall_seconds": e.serve.stall_seconds,
+        "serve.patience_seconds": e.serve.patience_seconds,
         "sampling.max_tokens": e.sampling.max_tokens,
         "judge.workers": e.judge.workers,
         "judge.cpu_seconds": e.judge.cpu_seconds,
@@ -298,6 +307,7 @@ def check(experiment: Experiment) -> None:
     }
     for place, sampling in samplings.items():
         _check_sampling(place, sampling)
+    _check_servers(e)
     _check_combinations(e)
 
 
@@ -310,6 +320,45 @@ def _check_sampling(place: str, sampling: SamplingConfig) -> None:
         raise ConfigError(f"{place}.top_p={sampling.top_p} is outside (0, 1]", "use 1.0 for no cut")
     if sampling.top_k < 0:
         raise ConfigError(f"{place}.top_k={sampling.top_k} is negative", "use 0 for no cut")
+
+
+def _check_servers(e: Experiment) -> None:
+    for option, value in (("retries", e.serve.retries), ("kv_tokens", e.serve.kv_tokens)):
+        if value < 0:
+            raise ConfigError(
+                f"serve.{option}={value} is negative", f"set serve.{option}=0 or more"
+            )
+    for role in ROLES:
+        for n, url in enumerate(e.serve.of(role).urls):
+            if "@" in url:  # it may hold a password: it is not repeated here
+                raise ConfigError(
+                    f"serve.{role}.urls[{n}] holds a user name",
+                    "leave it out, and name the variable of an API key by serve.key_variable",
+                )
+            if not re.fullmatch(_BASE_URL, url):
+                raise ConfigError(
+                    f"serve.{role}.urls[{n}]={url!r} is no base URL",
+                    "write it like http://host:8000",
+                )
+    if e.engine.kind == "vllm" and e.serve.kind == "external":
+        for role in ROLES:
+            if role in _served(e) and not e.serve.of(role).urls:
+                raise ConfigError(
+                    f"serve=external, but serve.{role}.urls is empty",
+                    f"set serve.{role}.urls=[http://host:8000] or serve=local",
+                )
+
+
+def _served(e: Experiment) -> set[Writer]:
+    """The roles that the stages need an engine for."""
+    roles: set[Writer] = set()
+    kinds = {m.kind for m in e.methods.values()} if "synthesize" in e.stages else set()
+    trains = "predictor" in e.stages and e.predictor.source == "train"
+    if trains or "evaluate" in e.stages or kinds - {"teacher_only"}:
+        roles.add("student")
+    if trains or kinds - {"student_only"}:
+        roles.add("teacher")
+    return roles
 
 
 def _check_combinations(e: Experiment) -> None:

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from tessy.checkpoints import locate
 from tessy.config import EngineConfig, ServeConfig
-from tessy.engines.base import Chunk, Completion, Engine, Request, complete
-from tessy.errors import ConfigError, MissingError, nearest
+from tessy.engines.base import Chunk, Completion, Engine, ModelSpec, Request, complete
+from tessy.errors import ConfigError, nearest
 from tessy.records import Writer
 
 __all__ = ["ENGINES", "Chunk", "Completion", "Engine", "ModelSpec", "Request", "complete"]
 __all__ += ["open_engines"]
 
 ENGINES = ("transformers", "vllm")
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """A model that an engine is wanted for."""
-
-    path: str | Path  # as `ModelConfig.path`, or a folder
-    max_context: int  # longest sequence in tokens that will be asked for
-    tensor_parallel: int = 1  # GPUs a replica, if a server is started for it
 
 
 @asynccontextmanager
@@ -49,18 +39,50 @@ async def open_engines(
         ConfigError: the kind is unknown.
         MissingError: this machine lacks the model, the device or the engine.
         CheckpointError: the model cannot be read.
+        EngineError: a server is not what it must be (`EngineDown`: it does not answer).
     """
     if config.kind not in ENGINES:
         raise ConfigError(f"engine.kind={config.kind!r} is unknown", nearest(config.kind, ENGINES))
     folders = {role: locate(str(model.path)) for role, model in models.items()}
-    if config.kind == "vllm":
-        raise MissingError("engine.kind=vllm is not in this version", "set engine=transformers")
-    from tessy.engines.in_process import InProcessEngine
-
     async with AsyncExitStack() as stack:
         engines: dict[Writer, Engine] = {}
-        for role, model in models.items():
-            engine = InProcessEngine(folders[role], config, model.max_context, n_sessions)
-            stack.push_async_callback(engine.aclose)
-            engines[role] = engine
+        if config.kind == "vllm":
+            urls = await _urls(stack, models, folders, serve, logs)
+            from tessy.engines.vllm import connect
+
+            for role, model in models.items():
+                engines[role] = await connect(
+                    role, str(model.path), folders[role], model.max_context, urls[role], serve
+                )
+                stack.push_async_callback(engines[role].aclose)
+        else:
+            from tessy.engines.in_process import InProcessEngine
+
+            for role, model in models.items():
+                engines[role] = InProcessEngine(
+                    folders[role], config, model.max_context, n_sessions
+                )
+                stack.push_async_callback(engines[role].aclose)
         yield engines
+
+
+async def _urls(
+    stack: AsyncExitStack,
+    models: Mapping[Writer, ModelSpec],
+    folders: Mapping[Writer, Path],
+    serve: ServeConfig,
+    logs: Path,
+) -> Mapping[Writer, Sequence[str]]:
+    """Base URLs of each role's servers; those that are started here stop with the stack."""
+    if serve.kind == "local":
+        from tessy.engines.serving import local_servers
+
+        return await stack.enter_async_context(local_servers(models, folders, serve, logs))
+    urls = {role: serve.of(role).urls for role in models}
+    for role in models:
+        if not urls[role]:
+            raise ConfigError(
+                f"serve.{role}.urls is empty, and serve.kind=external starts no server",
+                f"set serve.{role}.urls=[http://host:8000], or serve=local",
+            )
+    return urls

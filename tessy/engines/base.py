@@ -6,11 +6,21 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from tessy.config import SamplingConfig
 
 EngineFinish = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model that an engine is wanted for."""
+
+    path: str | Path  # as `ModelConfig.path`, or a folder
+    max_context: int  # longest sequence in tokens that will be asked for
+    tensor_parallel: int = 1  # GPUs a replica, if a server is started for it
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tessy.pipeline.graph import Node
 from tessy.synthesis.needs import NEEDS
 
 # What this version can do of what the configuration can say.
-ENGINES = ("transformers",)
+ENGINES = ("transformers", "vllm")
 QUESTIONS = ("mini",)
 PREDICTORS = ("checkpoint",)
 DIALECTS = ("qwen3", "gpt_oss")
@@ -79,8 +79,8 @@ def _machine(e: Experiment, stages: set[str]) -> Iterator[str]:
     if gpus():
         return
     if stages & {"synthesize", "evaluate", "predictor"}:
-        if e.engine.kind == "vllm":
-            yield "a GPU, for engine=vllm"
+        if e.engine.kind == "vllm" and e.serve.kind == "local":
+            yield "a GPU, for engine=vllm; or serve=external with the URLs of servers elsewhere"
         elif e.engine.device == "cuda":
             yield "a GPU, for engine.device=cuda; set engine.device=auto"
     if "sft" in stages and e.student.parameters > LARGE:
@@ -89,7 +89,8 @@ def _machine(e: Experiment, stages: set[str]) -> Iterator[str]:
 
 
 def _packages(e: Experiment, stages: set[str]) -> Iterator[str]:
-    if e.engine.kind == "vllm" and stages & {"synthesize", "evaluate", "predictor"}:
+    starts = e.engine.kind == "vllm" and e.serve.kind == "local"
+    if starts and stages & {"synthesize", "evaluate", "predictor"}:
         yield from _package("vllm", "engine=vllm")
     if "sft" in stages and e.student.parameters > LARGE:
         yield from _package("deepspeed", f"fine-tuning {e.student.name}; pip install -e '.[sft]'")

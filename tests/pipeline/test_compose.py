@@ -116,6 +116,11 @@ def test_a_misspelt_override_is_refused_with_the_nearest_name(override: str, mes
         ("name=a/../b", "is no name for a folder"),
         ("mini.seeds=[1,2]", "without the miniature world"),
         ("stage=[]", "set stage=all"),
+        ("serve.stall_seconds=0", "serve.stall_seconds=0.0 must be positive"),
+        ("serve.retries=-1", "serve.retries=-1 is negative"),
+        ("serve.student.urls=[host]", "serve.student.urls[0]='host' is no base URL"),
+        ("serve.teacher.urls=[http://h/,http://h:80000000]", "serve.teacher.urls[1]='http://h:8"),
+        ("serve.student.urls=[http://me:word@h]", "serve.student.urls[0] holds a user name"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_place(
@@ -124,6 +129,34 @@ def test_a_wrong_value_is_refused_with_its_place(
     with pytest.raises(ConfigError) as error:
         composed(override)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "empty"),
+    [
+        (["stage=synthesize"], "serve.student.urls"),
+        (["stage=synthesize", "serve.student.urls=[http://h:1]"], "serve.teacher.urls"),
+        (["stage=synthesize", "method=[teacher_only]"], "serve.teacher.urls"),
+        (["stage=evaluate"], "serve.student.urls"),
+    ],
+)
+def test_external_servers_need_urls(composed: Compose, overrides: list[str], empty: str) -> None:
+    with pytest.raises(ConfigError, match=f"serve=external, but {empty} is empty"):
+        composed("engine=vllm", "serve=external", *overrides)
+
+
+def test_only_the_roles_at_work_need_urls(composed: Compose) -> None:
+    both = ("engine=vllm", "serve=external")
+    composed(*both, "stage=[sft,report]")
+    composed(*both, "stage=plan")
+    composed(*both, "stage=evaluate", "serve.student.urls=[http://h:1/v1]")
+    composed(*both, "stage=synthesize", "method=[teacher_only]", "serve.teacher.urls=[https://h]")
+
+
+def test_a_password_in_a_url_is_not_repeated(composed: Compose) -> None:
+    with pytest.raises(ConfigError) as error:
+        composed("serve.student.urls=[http://me:word@h]")
+    assert "word" not in str(error.value)
 
 
 def test_whole_numbers_stand_for_floats_and_names(composed: Compose) -> None:
