@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import time
+import os
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.synthesis.engine import SimulatedPredictor
@@ -28,12 +29,23 @@ from tessy.synthesis.methods import METHODS
 from tessy.synthesis.run import make_samples
 
 SAMPLES = 48
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Milliseconds of processor time a kept kilotoken, and the kept tokens a second meanwhile."""
+
+    total: float
+    user: float  # of it, outside of the operating system
+    rate: float
+
+
 _TOKEN_SECONDS = 0.02
 _WARM_UP, _MEASURED = 2.0, 15.0  # seconds
 
 
-def client_cpu(folder: Path, interval: int, measured: float = _MEASURED) -> float:
-    """Milliseconds of processor time a kept kilotoken.
+def client_cost(folder: Path, interval: int, measured: float = _MEASURED) -> Cost:
+    """Run the client for some seconds.
 
     Args:
         folder: receives the world and the journal.
@@ -70,7 +82,7 @@ def _write_half(world: World, journal: Journal) -> None:
 
 async def _measure(
     world: World, ports: dict[Writer, int], journal: Journal, interval: int, measured: float
-) -> float:
+) -> Cost:
     serving = ServeConfig("external", stream_interval=interval)
     async with AsyncExitStack() as stack:
         engines: dict[Writer, VllmEngine] = {}
@@ -85,15 +97,17 @@ async def _measure(
         work = asyncio.create_task(make_samples(cast, METHODS["tessy"], tasks, journal, SAMPLES))
         await asyncio.wait([work], timeout=_WARM_UP)  # all have read what there is by then
         await asyncio.wait([work], timeout=_WARM_UP)
-        before, cpu = journal.path.stat().st_size, time.process_time()
+        offset, began = journal.path.stat().st_size, os.times()
         await asyncio.wait([work], timeout=measured)
-        cpu = time.process_time() - cpu
-        kept = _kept(journal.path, before)
+        ended, kept = os.times(), _kept(journal.path, offset)
         if work.done():
             work.result()
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
-    return 1e6 * cpu / kept
+    user, system = ended.user - began.user, ended.system - began.system
+    return Cost(
+        1e6 * (user + system) / kept, 1e6 * user / kept, kept / (ended.elapsed - began.elapsed)
+    )
 
 
 def _kept(path: Path, offset: int) -> int:

@@ -38,6 +38,10 @@ class Figures:
         return self.kept / self.seconds
 
     @property
+    def requests_per_ktok(self) -> float:
+        return 1e3 * self.requests / self.kept
+
+    @property
     def waste(self) -> float:
         """Share of the generated tokens that is thrown away."""
         return 1 - self.wanted / self.generated

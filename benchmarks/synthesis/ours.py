@@ -47,6 +47,7 @@ def make_cast(
         counter=world.dialects["student"],
         roles={w: Role(w, world.models[w], world.dialects[w], e) for w, e in engines.items()},
         predictors=predictors,
+        seed=0,
         versions={},
         streams=how.streams,
         admission=Admission(room),

@@ -64,7 +64,7 @@ class Server:
 
     def __init__(self, model: ServerModel) -> None:
         self.counts: Counter[str] = Counter()
-        self.seconds: Counter[str] = Counter()
+        self.seconds = {"busy": 0.0, "low": 0.0}
         self.room = Room(model.kv_tokens)
         self.in_flight = 0
         self.model = model

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tessy.records import Writer
+
 Step = Callable[[int, int], float]  # (tokens in the step, context tokens) -> milliseconds
 
 
@@ -48,7 +50,7 @@ class ServerModel:
 PREDICTOR_MS = 3.0  # a batch of a boundary predictor
 
 
-def servers(front: FrontEnd, student_kv: int = 2_000_000) -> dict[str, ServerModel]:
+def servers(front: FrontEnd, student_kv: int = 2_000_000) -> dict[Writer, ServerModel]:
     """Both roles as the benchmark's headline assumes them."""
     return {
         "student": ServerModel(student_step, student_kv, front),
