@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.synthesis.kill import Loss, kill
 from benchmarks.synthesis.limit import limit
 from benchmarks.synthesis.lockstep import lockstep
-from benchmarks.synthesis.loopback import Cost, client_cost
+from benchmarks.synthesis.loopback import Cost, Load, client_cost
 from benchmarks.synthesis.measure import Figures
 from benchmarks.synthesis.ours import Orchestration, cooperate
 from benchmarks.synthesis.times import FrontEnd, servers
@@ -40,4 +40,4 @@ def run_kill(n: int, front: FrontEnd, scale: float, seconds: float) -> Loss:
 
 def run_client(interval: int) -> Cost:
     with tempfile.TemporaryDirectory() as folder:
-        return client_cost(Path(folder), interval)
+        return client_cost(Path(folder), Load(interval=interval))

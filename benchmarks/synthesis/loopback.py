@@ -28,7 +28,17 @@ from tessy.synthesis.journal import Journal
 from tessy.synthesis.methods import METHODS
 from tessy.synthesis.run import make_samples
 
-SAMPLES = 48
+
+@dataclass(frozen=True)
+class Load:
+    """What the client is measured under."""
+
+    samples: int = 48  # all in flight
+    scale: float = 1.0  # of their lengths
+    token_seconds: float = 0.02  # between two tokens of a row
+    interval: int = 2  # tokens a streamed chunk
+    warm_up: float = 2.0  # seconds
+    measured: float = 15.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -44,25 +54,20 @@ _TOKEN_SECONDS = 0.02
 _WARM_UP, _MEASURED = 2.0, 15.0  # seconds
 
 
-def client_cost(folder: Path, interval: int, measured: float = _MEASURED) -> Cost:
-    """Run the client for some seconds.
-
-    Args:
-        folder: receives the world and the journal.
-        interval: tokens a streamed chunk.
-        measured: seconds.
-    """
-    world = World(folder, SAMPLES)
+def client_cost(folder: Path, load: Load) -> Cost:
+    """Run the client for some seconds; `folder` receives the world and the journal."""
+    world = World(folder, load.samples, load.scale)
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    server = context.Process(target=serve, args=(folder, SAMPLES, _TOKEN_SECONDS, there))
+    arguments = (folder, load.samples, load.scale, load.token_seconds, there)
+    server = context.Process(target=serve, args=arguments)
     server.start()
     try:
         ports: dict[Writer, int] = here.recv()
         with Journal(folder / "journal.jsonl") as journal:
             _write_half(world, journal)
         with Journal(folder / "journal.jsonl") as journal:
-            return asyncio.run(_measure(world, ports, journal, interval, measured))
+            return asyncio.run(_measure(world, ports, journal, load))
     finally:
         server.terminate()
         server.join()
@@ -80,10 +85,8 @@ def _write_half(world: World, journal: Journal) -> None:
             start = end
 
 
-async def _measure(
-    world: World, ports: dict[Writer, int], journal: Journal, interval: int, measured: float
-) -> Cost:
-    serving = ServeConfig("external", stream_interval=interval)
+async def _measure(world: World, ports: dict[Writer, int], journal: Journal, load: Load) -> Cost:
+    serving = ServeConfig("external", stream_interval=load.interval)
     async with AsyncExitStack() as stack:
         engines: dict[Writer, VllmEngine] = {}
         for writer, port in ports.items():
@@ -92,13 +95,15 @@ async def _measure(
             engines[writer] = await connect(writer, path, Path(path), CONTEXT, urls, serving)
             stack.push_async_callback(engines[writer].aclose)
         predictors = {w: SimulatedPredictor() for w in engines}
-        cast = make_cast(world, engines, predictors, Orchestration(SAMPLES))
+        cast = make_cast(world, engines, predictors, Orchestration(load.samples))
         tasks = [s.task for s in world.samples]
-        work = asyncio.create_task(make_samples(cast, METHODS["tessy"], tasks, journal, SAMPLES))
-        await asyncio.wait([work], timeout=_WARM_UP)  # all have read what there is by then
-        await asyncio.wait([work], timeout=_WARM_UP)
+        work = asyncio.create_task(
+            make_samples(cast, METHODS["tessy"], tasks, journal, load.samples)
+        )
+        await asyncio.wait([work], timeout=load.warm_up)  # all have read what there is by then
+        await asyncio.wait([work], timeout=load.warm_up)
         offset, began = journal.path.stat().st_size, os.times()
-        await asyncio.wait([work], timeout=measured)
+        await asyncio.wait([work], timeout=load.measured)
         ended, kept = os.times(), _kept(journal.path, offset)
         if work.done():
             work.result()

@@ -25,15 +25,17 @@ _METRICS = (
 )
 
 
-def serve(folder: Path, n_samples: int, token_seconds: float, ports: Connection) -> None:
+def serve(
+    folder: Path, n_samples: int, scale: float, token_seconds: float, ports: Connection
+) -> None:
     """Run until the process is ended. `ports` is sent the port of each role.
 
     Args:
         folder: of the world's tokenizers.
-        n_samples: of the world.
+        n_samples, scale: of the world.
         token_seconds: between two tokens of a row.
     """
-    asyncio.run(_serve(World(folder, n_samples), token_seconds, ports))
+    asyncio.run(_serve(World(folder, n_samples, scale), token_seconds, ports))
 
 
 async def _serve(world: World, token_seconds: float, ports: Connection) -> None:
