@@ -22,7 +22,7 @@ class Journal(LineFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.answers: dict[tuple[str, int], JudgedAnswer] = {}
-        for number, line in enumerate(self.earlier, 1):
+        for number, (_, line) in enumerate(self.earlier(), 1):
             answer = parse_line(line, JudgedAnswer, f"{path}:{number}")
             self.answers[answer.key] = answer
 

@@ -58,8 +58,11 @@ class EngineError(TessyError, RuntimeError):
     """An engine cannot generate as asked."""
 
 
-class EngineDown(EngineError):
+class EngineDown(TessyError, ConnectionError):
     """No server of a role answers any more: the run stops, and the same command goes on later."""
+
+    def __str__(self) -> str:  # ConnectionError is an OSError: see StorageError
+        return TessyError.__str__(self)
 
 
 class TrainingError(TessyError, ArithmeticError):

@@ -1,9 +1,7 @@
-"""Reading boundary predictors: who should have written this word (paper, section 3.2).
+"""Boundary predictors: log-odds of style against capability, read with a cache (paper, 3.2).
 
-A predictor is a token classifier (label 1: style, 0: capability); the label of a token is read at
-that token and so sees nothing after it. A word's label is the sign of the sum of its tokens'
-log-odds. The window starts at a fixed place before the span, and words are encoded one by one, so
-a word's label depends on the text up to its end and not on how that text was cut into drafts.
+A predictor is a token classifier (label 1: style, 0: capability). The words that many samples
+want judged are labelled together: what is asked while a batch is computed forms the next one.
 """
 
 from __future__ import annotations
@@ -11,20 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from tessy.boundary.words import closed_words, words
 from tessy.checkpoints import locate
+from tessy.config import PredictorConfig
 from tessy.engines.rows import Feed, RowModel
 from tessy.engines.slots import Slots
 from tessy.errors import CheckpointError
 
-Label = Literal["style", "capability"]
-WINDOW = 200  # tokens of context before a span, at most (the paper's released script)
-_STRIDE = 64  # the window moves in such steps, so that most spans find its start in the cache
+Odds = list[list[float]]  # of each word, of each of its tokens
 _MARGIN = 1e-3  # log-odds nearer to zero are computed anew, alone: rounding must not decide
 
 
@@ -32,27 +30,47 @@ _MARGIN = 1e-3  # log-odds nearer to zero are computed anew, alone: rounding mus
 class _Call:
     session: str
     ids: list[int]  # context, span so far and the words to judge
-    n_new: int  # how many of them are to be labelled
-    done: asyncio.Future[list[float]]
+    lengths: list[int]  # tokens of each of these words, which end the ids
+    done: asyncio.Future[Odds]
+
+    @property
+    def n_new(self) -> int:
+        return sum(self.lengths)
 
 
 class Predictor:
-    """A token classifier that labels the new words of many samples at once."""
+    """A token classifier that labels the new words of many samples at once.
+
+    Args:
+        folder: of the model.
+        config: device, window, label_shift, cut.
+        n_sessions: samples in flight.
+        threaded: compute off the event loop, so that streams are read meanwhile. An engine in this
+            process computes on the event loop itself, and there the predictor waits its turn.
+
+    Raises:
+        MissingError: there is no such device.
+        CheckpointError: the model cannot be read, or is no boundary predictor.
+    """
 
     def __init__(
-        self, folder: Path, device: Literal["auto", "cpu", "cuda"], n_sessions: int
+        self, folder: Path, config: PredictorConfig, n_sessions: int, threaded: bool
     ) -> None:
-        self.model = RowModel(folder, "labels", device, n_sessions, 0)
+        self.model = RowModel(folder, "labels", config.device, n_sessions, 0)
         if self.model.model.config.num_labels != 2:
             raise CheckpointError(
                 f"the predictor in {folder} has {self.model.model.config.num_labels} labels, not 2",
                 "give the folder of a boundary predictor",
             )
         self.counts: Counter[str] = Counter()
+        self.window, self.cut = config.window, config.cut
+        self._shift = config.label_shift
         self._tokenizer = _tokenizer(folder)
         self._encoded: dict[str, list[int]] = {}
         self._slots = Slots(n_sessions)
         self._calls: list[_Call] = []
+        self._busy = False
+        self._thread = ThreadPoolExecutor(1, "predictor") if threaded else None
 
     def encode(self, word: str) -> list[int]:
         """Token ids of one word; common words are remembered."""
@@ -66,132 +84,117 @@ class Predictor:
     def close_session(self, session: str) -> None:
         self._slots.release(session)
 
-    async def log_odds(self, session: str, ids: Sequence[int], n_new: int) -> list[float]:
-        """Log-odds of style against capability at the last `n_new` of `ids`."""
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+
+    async def read(self, session: str, ids: Sequence[int], lengths: Sequence[int]) -> Odds:
+        """Log-odds of style against capability of the last words of `ids`.
+
+        Args:
+            session: names the sample, whose keys and values are kept.
+            ids: all that is seen, shape (tokens,).
+            lengths: tokens of each word that is asked about; these words end the ids.
+        """
         loop = asyncio.get_running_loop()
-        call = _Call(session, list(ids), n_new, loop.create_future())
-        if not self._calls:
-            loop.call_soon(self._flush)  # after all that became ready together have asked
+        call = _Call(session, list(ids), list(lengths), loop.create_future())
         self._calls.append(call)
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._start)  # after all that became ready together have asked
         return await call.done
 
-    def _flush(self) -> None:
-        calls, self._calls = self._calls, []
-        try:
-            while calls:
-                calls = self._label(calls)
-        except Exception as error:
-            for call in calls:
-                if not call.done.done():
-                    call.done.set_exception(error)
+    def _start(self) -> None:
+        """Compute a batch of the waiting calls, and then the next."""
+        if not self._calls:
+            self._busy = False
+            return
+        batch, feeds = self._take()
+        if self._thread is None:
+            try:
+                self._deliver(batch, self._compute(batch, feeds), None)
+            except Exception as error:
+                self._deliver(batch, [], error)
+            return
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._thread, self._compute, batch, feeds)
 
-    def _label(self, calls: list[_Call]) -> list[_Call]:
-        """Answer as many calls as there are slots; return the others."""
+        def deliver(finished: asyncio.Future[list[Odds]]) -> None:
+            if not finished.cancelled():
+                error = finished.exception()
+                self._deliver(batch, [] if error else finished.result(), error)
+
+        work.add_done_callback(deliver)
+
+    def _take(self) -> tuple[list[_Call], list[Feed]]:
+        """As many of the waiting calls as there are slots, and what to feed for them."""
         taken: dict[str, _Call] = {}
         feeds, later = [], []
-        for call in calls:
+        for call in self._calls:
             slot = None if call.session in taken else self._slots.take(call.session, taken)
             if slot is None:
                 later.append(call)
                 continue
             taken[call.session] = call
-            # All new ids are fed again even if the cache holds some: their labels are wanted.
-            known = self._slots.reuse(slot, call.ids[: len(call.ids) - call.n_new + 1])
+            # All new ids are fed again even if the cache holds some: their outputs are wanted,
+            # and with shifted labels the output before them too.
+            first = len(call.ids) - call.n_new - self._shift
+            known = self._slots.reuse(slot, call.ids[: max(first, 0) + 1])
             feeds.append(Feed(slot, known, call.ids[known:]))
             self._slots.ids[slot] += call.ids[known:]
+        self._calls = later
+        return list(taken.values()), feeds
+
+    def _compute(self, batch: list[_Call], feeds: list[Feed]) -> list[Odds]:
         odds = self._odds(self.model.forward(feeds))
         self.counts["steps"] += 1
         self.counts["calls"] += len(feeds)
-        start = 0
-        for call, feed in zip(taken.values(), feeds, strict=True):
-            start += len(feed.ids)
-            if not call.done.done():  # a cancelled sample no longer waits
-                call.done.set_result(odds[start - call.n_new : start])
-        return later
+        found, end = [], 0
+        for call, feed in zip(batch, feeds, strict=True):
+            end += len(feed.ids)
+            found.append(self._settle(call, self._words(call, odds[end - len(feed.ids) : end])))
+        return found
 
-    def alone(self, ids: Sequence[int], n_new: int) -> list[float]:
-        """The same for one text by itself: its rounding depends on nothing else."""
-        return self._odds(self.model.alone(ids))[-n_new:]
+    def _words(self, call: _Call, outputs: list[float]) -> Odds:
+        """The outputs for a call's new words; a token with nothing before it has no shifted one."""
+        end = len(outputs) - self._shift
+        new = outputs[max(end - call.n_new, 0) : end]
+        new = [0.0] * (call.n_new - len(new)) + new
+        ends = list(accumulate(call.lengths))
+        return [new[end - n : end] for n, end in zip(call.lengths, ends, strict=True)]
+
+    def _settle(self, call: _Call, odds: Odds) -> Odds:
+        """Compute anew and alone the words whose label rounding could decide."""
+        if not self.model.exact:
+            return odds
+        first = len(call.ids) - call.n_new
+        for n, word in enumerate(odds):
+            first += len(word)
+            scores = [sum(word)] if self.cut == "before_word" else word
+            if any(0 < abs(score) < _MARGIN for score in scores):
+                self.counts["near_ties"] += 1
+                known = self._odds(self.model.alone(call.ids[:first]))
+                odds[n] = self._words(_Call("", [], [len(word)], call.done), known)[0]
+        return odds
+
+    def _deliver(self, batch: list[_Call], found: list[Odds], error: BaseException | None) -> None:
+        for n, call in enumerate(batch):
+            if call.done.done():  # a cancelled sample no longer waits
+                continue
+            if error is not None:
+                call.done.set_exception(error)
+            else:
+                call.done.set_result(found[n])
+        self._start()
 
     @staticmethod
     def _odds(logits: Any) -> list[float]:
         return (logits[:, 1] - logits[:, 0]).tolist()
 
 
-class Context:
-    """The thinking so far as a predictor's tokens, append-only."""
-
-    def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
-        self._ids: list[int] = []
-
-    def extend(self, span: str) -> None:
-        """Append an accepted span."""
-        for word in words(span):
-            self._ids += self._predictor.encode(word)
-
-    def window(self) -> list[int]:
-        """The ids before a span that begins here: `WINDOW` of them at most."""
-        beyond = max(0, len(self._ids) - WINDOW)
-        return self._ids[-(-beyond // _STRIDE) * _STRIDE :]
-
-
-class SpanReader:
-    """Judges one span as it grows.
-
-    Args:
-        predictor: of the role that writes the span.
-        session: names the sample.
-        window: ids of the context, `Context.window` at the start of the span.
-        wrong: the label that ends the span.
-        free: so many words at its start are accepted whatever their label.
-    """
-
-    def __init__(
-        self, predictor: Predictor, session: str, window: list[int], wrong: Label, free: int = 0
-    ) -> None:
-        self.judged = 0  # characters of the span in words that may stay
-        self._predictor, self._session = predictor, session
-        self._ids = window
-        self._sign = 1.0 if wrong == "style" else -1.0
-        self._free = free
-
-    async def first_wrong(self, text: str, ended: bool = False) -> int | None:
-        """Where the first closed word with the wrong label begins; None if all may stay.
-
-        Args:
-            text: the span so far, from its beginning.
-            ended: the span ends here, so its last word is closed.
-        """
-        new = closed_words(text, self.judged, ended)
-        if not new:
-            return None
-        pieces = [self._predictor.encode(word) for word in new]
-        ids = self._ids + [i for piece in pieces for i in piece]
-        odds = await self._predictor.log_odds(self._session, ids, len(ids) - len(self._ids))
-        for word, piece in zip(new, pieces, strict=True):
-            score, odds = self._sign * sum(odds[: len(piece)]), odds[len(piece) :]
-            before = len(self._ids)
-            self._ids += piece
-            if self._free:
-                self._free -= 1
-            elif self._settle(score, before) > 0:
-                del self._ids[before:]
-                return self.judged
-            self.judged += len(word)
-        return None
-
-    def _settle(self, score: float, before: int) -> float:
-        """The score of the last word; computed alone where rounding could decide its sign."""
-        if abs(score) > _MARGIN or not self._predictor.model.exact:
-            return score
-        self._predictor.counts["near_ties"] += 1
-        return self._sign * sum(self._predictor.alone(self._ids, len(self._ids) - before))
-
-
 @asynccontextmanager
 async def open_predictor(
-    path: str | Path, device: Literal["auto", "cpu", "cuda"], n_sessions: int
+    path: str | Path, config: PredictorConfig, n_sessions: int, threaded: bool = False
 ) -> AsyncIterator[Predictor]:
     """A predictor from a folder, a hub id or `mini:NAME`.
 
@@ -199,7 +202,11 @@ async def open_predictor(
         MissingError: this machine lacks the model or the device.
         CheckpointError: it cannot be read, or is not a boundary predictor.
     """
-    yield Predictor(locate(str(path)), device, n_sessions)
+    predictor = Predictor(locate(str(path)), config, n_sessions, threaded)
+    try:
+        yield predictor
+    finally:
+        predictor.close()
 
 
 def _tokenizer(folder: Path) -> Any:

@@ -1,10 +1,11 @@
 """Algorithm 1 of the paper: student and teacher write the thinking of one sample in turn.
 
-A span is streamed; after each closed word its writer's predictor is asked whether the other should
-have written it. If so the stream is aborted, the span ends before that word, and the role switches.
-`span_tokens` (k) only bounds a draft: a draft that ends without a boundary is gone on with, and
-the unfinished word at its end is judged when it is closed. Every decision depends on the tokens up
-to it alone, so the kept text is the same for every k, every chunking and after every restart.
+A span is streamed; whenever words are closed, their writer's predictor is asked whether the other
+should have written them. If so the stream is aborted, the span ends, and the role switches. Where
+an engine does not stream, a span is made of drafts of `span_tokens` (k): a draft that ends without
+a boundary is gone on with, and the unfinished word at its end is judged when it is closed. Every
+decision depends on the tokens up to it alone, so the kept text is the same for every k, every
+chunking and after every restart.
 
 Thinking ends when the writer whose turn it is closes it, whichever role that is. The closing token
 itself is not judged (the paper has the writer decide), but the last word before it is: if that
@@ -22,13 +23,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
-from tessy.boundary.predict import Context, Label, SpanReader
+from tessy.boundary.spans import Context, Label, SpanReader
 from tessy.engines import Request
 from tessy.errors import EngineError
 from tessy.records import Writer
 from tessy.synthesis.alignment import Tail
 from tessy.synthesis.parts import Cast, Task
-from tessy.synthesis.repetition import repeats
+from tessy.synthesis.repetition import REACH, repeats
 
 End = Literal["cut", "closed", "length", "degenerate"]
 _WRONG: dict[Writer, Label] = {"student": "capability", "teacher": "style"}
@@ -121,6 +122,7 @@ class Cooperation:
     async def _span(self, writer: Writer, free: int, counts: Counter[str]) -> Accepted:
         """One model's turn, draft after draft. What it generates is added to `counts`."""
         cast, role = self._cast, self._cast.roles[writer]
+        await cast.admission.turn(self._task.session, max(map(len, self._ids.values())))
         tail = Tail(role.dialect, role.texts)
         reader = SpanReader(
             cast.predictors[writer],
@@ -138,7 +140,7 @@ class Cooperation:
             request = Request(
                 (*self._ids[writer], *tail.ids),
                 cast.sampling,
-                min(cast.method.span_tokens, room),
+                room if cast.streams else min(cast.method.span_tokens, room),
                 role.dialect.think_stop_ids,
                 self._task.session,
                 self._task.seeds[writer],
@@ -152,24 +154,32 @@ class Cooperation:
     async def _draft(
         self, writer: Writer, request: Request, tail: Tail, reader: SpanReader, counts: Counter[str]
     ) -> End | None:
-        """Stream one draft of at most k tokens; None if the same model goes on after it."""
+        """Let one request run to the span's end; None if the same model goes on after it."""
         counts["drafts"] += 1
-        async with aclosing(self._cast.roles[writer].engine.stream(request)) as chunks:
+        engine = self._cast.roles[writer].engine
+        min_chunk = 1 if self._cast.streams else request.max_tokens
+        async with aclosing(engine.stream(request, min_chunk)) as chunks:
             async for chunk in chunks:
-                counts[f"{writer}_generated"] += len(chunk.ids)
-                for token in chunk.ids:
-                    tail.push(token)
-                    if await reader.first_wrong(tail.text) is not None:
-                        return "cut"
-                    if self._too_long(writer, tail):
-                        return "length"
-                    if len(tail.ids) % _CHECK == 0 and repeats(self._text + tail.text):
-                        return "degenerate"
-                if chunk.finish == "stop":
-                    counts[f"{writer}_generated"] += 1
+                closed = chunk.finish == "stop"
+                counts[f"{writer}_generated"] += len(chunk.ids) + closed
+                end = self._push(writer, tail, chunk.ids)
+                if end is None and closed:
                     tail.finish()
-                    wrong = await reader.first_wrong(tail.text, ended=True)
-                    return "closed" if wrong is None else "cut"
+                    end = "closed"
+                if await reader.must_end(tail.text, ended=end == "closed"):
+                    return "cut"
+                if end is not None:
+                    return end
+        return None
+
+    def _push(self, writer: Writer, tail: Tail, ids: Sequence[int]) -> End | None:
+        """Append ids to the span, up to one at which it must end whatever their labels are."""
+        for token in ids:
+            tail.push(token)
+            if self._too_long(writer, tail):
+                return "length"
+            if len(tail.ids) % _CHECK == 0 and repeats(self._text[-REACH:] + tail.text):
+                return "degenerate"
         return None
 
     def _too_long(self, writer: Writer, tail: Tail) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 _BLOCK = 20  # characters that a repeated block has at least
 _TIMES = 4  # so often in a row is degenerate
-_REACH = 4000  # characters back that a block may have begun
+REACH = 4000  # characters back that a block may have begun
 
 
 def repeats(text: str) -> bool:
     """Whether the text ends in one block of 20 or more characters, 4 times in a row."""
     if len(text) < _BLOCK * _TIMES:
         return False
-    tail = text[-_REACH:]
+    tail = text[-REACH:]
     before = tail.rfind(tail[-_BLOCK:], 0, len(tail) - 1)
     if before < 0:
         return False

@@ -12,8 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from tessy.boundary.predict import WINDOW, Context, Predictor, SpanReader, open_predictor
+from tessy.boundary.predict import Predictor, open_predictor
+from tessy.boundary.spans import Context, SpanReader
 from tessy.boundary.words import closed_words, words
+from tessy.config import PredictorConfig
+
+CONFIG = PredictorConfig("tiny", "checkpoint", device="cpu")
+RELEASED = PredictorConfig("tiny", "checkpoint", device="cpu", label_shift=1, cut="after_word")
+WINDOW = CONFIG.window
+Cuts = list[tuple[str, int]]
 
 TEXT = (
     "Okay, let me see. First, I need to keep the even numbers: `x % 2 == 0`.\nNext, I sort them. "
@@ -50,15 +57,16 @@ def test_the_first_wrong_word_is_the_plain_models(tiny: dict[str, Path]) -> None
     for wrong, sign in (("style", 1), ("capability", -1)):
         want = next(n for n, o in enumerate(odds) if sign * o > 0)
 
-        async def ask(label: str = wrong) -> int | None:
-            async with open_predictor(tiny["predictor"], "cpu", 2) as predictor:
+        async def ask(label: str = wrong) -> int:
+            async with open_predictor(tiny["predictor"], CONFIG, 2) as predictor:
                 reader = SpanReader(predictor, "s", [], label)  # type: ignore[arg-type]
-                return await reader.first_wrong(TEXT, ended=True)
+                assert await reader.must_end(TEXT, ended=True)
+                return reader.judged
 
         assert asyncio.run(ask()) == len("".join(spans[:want]))
 
 
-async def cuts(predictor: Predictor, name: str, seed: int) -> list[tuple[str, int]]:
+async def cuts(predictor: Predictor, name: str, seed: int) -> Cuts:
     """Cut TEXT into spans, seen in pieces of random length; every cut forces the next word."""
     draw = random.Random(seed)
     context, done, found, style = Context(predictor), 0, [], True
@@ -66,11 +74,11 @@ async def cuts(predictor: Predictor, name: str, seed: int) -> list[tuple[str, in
         reader = SpanReader(
             predictor, name, context.window(), "style" if style else "capability", free=1
         )
-        end, cut = done, None
-        while cut is None and end < len(TEXT):
+        end, over = done, False
+        while not over and end < len(TEXT):
             end = min(len(TEXT), end + draw.randint(1, 30))
-            cut = await reader.first_wrong(TEXT[done:end], ended=end == len(TEXT))
-        cut = len(TEXT) - done if cut is None else cut
+            over = await reader.must_end(TEXT[done:end], ended=end == len(TEXT))
+        cut = reader.judged if over else len(TEXT) - done
         found.append(("style" if style else "capability", done + cut))
         context.extend(TEXT[done : done + cut])
         done, style = done + cut, not style
@@ -78,19 +86,52 @@ async def cuts(predictor: Predictor, name: str, seed: int) -> list[tuple[str, in
 
 
 def test_cuts_do_not_depend_on_chunks_or_on_who_else_asks(tiny: dict[str, Path]) -> None:
-    async def run(slots: int) -> list[list[tuple[str, int]]]:
-        async with open_predictor(tiny["predictor"], "cpu", slots) as predictor:
+    async def run(slots: int, config: PredictorConfig, threaded: bool) -> list[Cuts]:
+        async with open_predictor(tiny["predictor"], config, slots, threaded) as predictor:
             return await asyncio.gather(*(cuts(predictor, f"s{i}", i) for i in range(8)))
 
-    many = asyncio.run(run(8))
-    assert len(many[0]) > 5
-    assert all(c == many[0] for c in many)
-    assert asyncio.run(run(3)) == many  # fewer slots than samples: taken in turns
+    found = []
+    for config in (CONFIG, RELEASED):
+        many = asyncio.run(run(8, config, False))
+        assert len(many[0]) > 5
+        assert all(c == many[0] for c in many)
+        assert asyncio.run(run(3, config, False)) == many  # fewer slots than samples: in turns
+        assert asyncio.run(run(8, config, True)) == many  # off the event loop
+        found.append(many[0])
+    assert found[0] != found[1]
+
+
+def test_released_predictors_label_the_next_token_and_keep_the_word_they_turn_in(
+    tiny: dict[str, Path],
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny["predictor"])
+    model = AutoModelForTokenClassification.from_pretrained(tiny["predictor"]).eval()
+    found = re.findall(r"\s*\S+", TEXT)
+    ids = [tokenizer.encode(word) for word in found]
+    with torch.inference_mode():
+        logits = model(torch.tensor([[i for word in ids for i in word]])).logits[0].double()
+    style = iter([0.0, *(logits[:-1, 1] - logits[:-1, 0]).tolist()])
+    tokens = [[next(style) for _ in word] for word in ids]
+    inside = 0
+    for wrong, sign in (("style", 1), ("capability", -1)):
+        first = {n: [sign * o > 0 for o in word] for n, word in enumerate(tokens)}
+        end = next(n for n in first if any(first[n]))
+        inside += not first[end][0]
+        want = len("".join(found[: end + (not first[end][0])]))
+
+        async def ask(label: str = wrong) -> int:
+            async with open_predictor(tiny["predictor"], RELEASED, 2) as predictor:
+                reader = SpanReader(predictor, "s", [], label)  # type: ignore[arg-type]
+                assert await reader.must_end(TEXT, ended=True)
+                return reader.judged
+
+        assert asyncio.run(ask()) == want
+    assert inside, "one of the two must turn within a word"
 
 
 def test_the_window_is_bounded_and_moves_in_strides(tiny: dict[str, Path]) -> None:
     async def run() -> None:
-        async with open_predictor(tiny["predictor"], "cpu", 1) as predictor:
+        async with open_predictor(tiny["predictor"], CONFIG, 1) as predictor:
             context, starts, ids = Context(predictor), set(), []
             for word in words(TEXT * 8):
                 context.extend(word)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
 
 from tessy.config import (
     EngineConfig,
@@ -15,6 +19,8 @@ from tessy.config import (
     ServeConfig,
 )
 from tessy.records import Question, Trajectory, Writer, read_jsonl
+from tessy.synthesis.cast import Setup
+from tessy.synthesis.parts import Sources
 from tessy.synthesis.run import synthesize
 
 QUESTIONS = [
@@ -36,36 +42,53 @@ def models_of(
     return models, PredictorConfig("tiny", "checkpoint", *(str(tiny[p]) for p in predictors))
 
 
-def run(
+def biased(tiny: dict[str, Path], folder: Path, style: bool) -> Path:
+    """The predictor, made to say the same of every token."""
+    shutil.copytree(tiny["predictor"], folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["score.bias"] = torch.tensor([0.0, 1e4 if style else -1e4])
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def setup_of(
     tiny: dict[str, Path],
-    folder: Path,
     kind: str = "tessy",
     k: int = 20,
     rows: int = 4,
     limit: int = 120,
     context: int = 512,
-    samples: list[tuple[str, int]] = SAMPLES,
     predictors: tuple[str, str] = ("predictor", "predictor"),
     seed: int = 5,
     final_answer: Any = "student",
-) -> tuple[list[Trajectory], dict[str, float]]:
-    """All of `synthesize` in `folder`; the stored trajectories and the counts."""
-    folder.mkdir(exist_ok=True, parents=True)
+    stream: bool = True,
+    temperature: float = 0.9,
+    candidates: int = 5,
+) -> Setup:
     models, predictor = models_of(tiny, context, predictors)
-    counts = synthesize(
-        QUESTIONS,
-        samples,
-        MethodConfig(kind, kind, k, final_answer),  # type: ignore[arg-type]
+    return Setup(
+        MethodConfig(kind, kind, k, final_answer, candidates),  # type: ignore[arg-type]
         models["student"],
         models["teacher"],
         predictor,
-        EngineConfig("transformers", "cpu", rows, 1),
+        EngineConfig("transformers", "cpu", rows, 1, stream),
         ServeConfig(),
-        SamplingConfig(0.9, max_tokens=limit),
+        SamplingConfig(temperature, max_tokens=limit),
         seed,
-        folder,
-        kind,
     )
+
+
+def run(
+    tiny: dict[str, Path],
+    folder: Path,
+    kind: str = "tessy",
+    samples: list[tuple[str, int]] = SAMPLES,
+    sources: Sources | None = None,
+    **options: Any,
+) -> tuple[list[Trajectory], dict[str, float]]:
+    """All of `synthesize` in `folder`; the stored trajectories and the counts."""
+    folder.mkdir(exist_ok=True, parents=True)
+    counts = synthesize(QUESTIONS, samples, setup_of(tiny, kind, **options), folder, kind, sources)
     return list(read_jsonl(folder / "trajectories.jsonl", Trajectory)), counts
 
 

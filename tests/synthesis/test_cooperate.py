@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
+import random
 import re
-import shutil
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
-from tessy.config import EngineConfig, MethodConfig, SamplingConfig, ServeConfig
+from tessy.boundary.predict import open_predictor
 from tessy.dialects import load_dialect
+from tessy.engines import Chunk, Engine, Request
+from tessy.synthesis.admission import Admission
+from tessy.synthesis.cast import open_cast
 from tessy.synthesis.cooperate import Accepted, Cooperation
+from tessy.synthesis.journal import Journal
 from tessy.synthesis.methods import METHODS
 from tessy.synthesis.parts import Task
-from tessy.synthesis.run import _cast
-from tests.synthesis.parts import QUESTIONS, SAMPLES, law, models_of, run
-
-
-def biased(tiny: dict[str, Path], folder: Path, style: bool) -> Path:
-    """The predictor, made to say the same of every token."""
-    shutil.copytree(tiny["predictor"], folder)
-    weights = load_file(folder / "model.safetensors")
-    weights["score.bias"] = torch.tensor([0.0, 1e4 if style else -1e4])
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
+from tessy.synthesis.run import make_samples
+from tests.synthesis.parts import QUESTIONS, SAMPLES, biased, law, run, setup_of
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +40,10 @@ def test_kept_text_is_the_same_for_every_k_and_batch(tiny: dict[str, Path], tmp_
     assert counts["switches"] > 20 and counts["forced"] > 0 and counts["complete"] > 0
     assert [t.key for t in want] == SAMPLES
     assert want[1].text() != want[2].text(), "repeats of a question differ"
-    for k, rows in ((1, 6), (2, 4), (5, 1), (64, 3)):
-        done, _ = run(tiny, tmp_path / f"k{k}", k=k, rows=rows)
+    for k, rows in ((1, 6), (2, 4), (5, 1), (20, 2), (64, 3)):
+        done, more = run(tiny, tmp_path / f"k{k}", k=k, rows=rows, stream=False)
         assert law(done) == law(want), f"k={k}, {rows} in flight"
+        assert (more["drafts"] > counts["drafts"]) == (k < 20), "short drafts take more requests"
 
 
 def test_student_alone_thinks_as_if_there_were_no_teacher(
@@ -128,20 +125,7 @@ def test_own_tokens_stay_as_generated_and_the_others_are_encoded_span_by_span(
     tiny: dict[str, Path],
 ) -> None:
     async def run_cast() -> None:
-        config = MethodConfig("tessy", "tessy")
-        engine = EngineConfig("transformers", "cpu", 1, 1)
-        sampling = SamplingConfig(max_tokens=50)
-        async with _cast(
-            METHODS["tessy"],
-            config,
-            *models_of(tiny),
-            engine,
-            ServeConfig(),
-            sampling,
-            0,
-            1,
-            Path(),
-        ) as cast:
+        async with open_cast(setup_of(tiny), METHODS["tessy"], 1, Path()) as cast:
             student, teacher = (cast.roles[w].dialect for w in ("student", "teacher"))
             letters = [i for c in "Okay" for i in student.encode(c)]
             assert letters != student.encode("Okay")
@@ -161,3 +145,82 @@ def test_own_tokens_stay_as_generated_and_the_others_are_encoded_span_by_span(
             ]
 
     asyncio.run(run_cast())
+
+
+class Recut:
+    """An engine whose chunks come in other pieces, and which may not hear of an abort."""
+
+    def __init__(self, engine: Engine, seed: int, aborts: bool) -> None:
+        self.engine, self.counts, self.kv_tokens = engine, engine.counts, engine.kv_tokens
+        self._draw, self._aborts = random.Random(seed), aborts
+
+    @property
+    def in_flight(self) -> int:
+        return self.engine.in_flight
+
+    async def stream(self, request: Request, min_chunk: int = 1) -> AsyncGenerator[Chunk, None]:
+        held: list[int] = []
+        size = self._draw.randint(1, 9)
+        async with aclosing(self.engine.stream(request)) as chunks:
+            try:
+                async for chunk in chunks:
+                    held += chunk.ids
+                    if len(held) >= size or chunk.finish is not None:
+                        ids, held, size = tuple(held), [], self._draw.randint(1, 9)
+                        yield Chunk(ids, chunk.finish)
+                        if self._draw.random() < 0.3:
+                            await asyncio.sleep(0)  # a consumer that comes late
+            finally:
+                if not self._aborts:
+                    async for _ in chunks:  # the server goes on for nobody
+                        pass
+
+    async def close_session(self, session: str) -> None:
+        await self.engine.close_session(session)
+
+    async def aclose(self) -> None:
+        await self.engine.aclose()
+
+
+@pytest.mark.parametrize("aborts", [True, False])
+def test_kept_text_is_the_same_for_every_chunking_with_and_without_abort(
+    tiny: dict[str, Path], tmp_path: Path, aborts: bool
+) -> None:
+    want, _ = run(tiny, tmp_path / "want")
+    tasks = [Task(QUESTIONS[int(name[1:])], repeat, 5) for name, repeat in SAMPLES]
+
+    async def recut(seed: int, journal: Journal) -> None:
+        setup = setup_of(tiny)
+        async with (
+            open_cast(setup, METHODS["tessy"], 3, Path()) as cast,
+            open_predictor(tiny["predictor"], setup.predictor, 3, threaded=True) as judge,
+        ):
+            roles = {
+                w: dataclasses.replace(r, engine=Recut(r.engine, seed, aborts))
+                for w, r in cast.roles.items()
+            }
+            both = {"student": judge, "teacher": judge} if seed % 2 else cast.predictors
+            mixed = dataclasses.replace(cast, roles=roles, predictors=both)
+            await make_samples(mixed, METHODS["tessy"], tasks, journal, 3)
+
+    for seed in range(3):
+        with Journal(tmp_path / f"{aborts}{seed}.jsonl") as journal:
+            asyncio.run(recut(seed, journal))
+            assert law([journal.trajectory(key) for key in SAMPLES]) == law(want)
+
+
+def test_samples_that_must_wait_for_room_end_the_same(
+    tiny: dict[str, Path], tmp_path: Path
+) -> None:
+    want, _ = run(tiny, tmp_path / "want")
+    tasks = [Task(QUESTIONS[int(name[1:])], repeat, 5) for name, repeat in SAMPLES]
+
+    async def crowded(journal: Journal) -> None:
+        async with open_cast(setup_of(tiny, rows=6), METHODS["tessy"], 6, Path()) as cast:
+            tight = dataclasses.replace(cast, admission=Admission(150))
+            await make_samples(tight, METHODS["tessy"], tasks, journal, 6)
+            assert tight.admission.counts["parked"] > 0
+
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        asyncio.run(crowded(journal))
+        assert law([journal.trajectory(key) for key in SAMPLES]) == law(want)
