@@ -96,7 +96,7 @@ class ServeConfig:
     kind: Literal["local", "external"] = "local"  # started and stopped here, or reached by URL
     student: ServerConfig = field(default_factory=ServerConfig)  # also serves trained students
     teacher: ServerConfig = field(default_factory=ServerConfig)
-    stream_interval: int = 2  # serve=local: tokens a streamed chunk
+    stream_interval: int = 2  # tokens a streamed chunk; a server may be set to more
     start_seconds: float = 1800.0  # until a server that was started must be healthy
     stall_seconds: float = 120.0  # without a token, after which a request is given up and repeated
     retries: int = 5  # repetitions of one request before its sample is recorded as failed
