@@ -79,7 +79,7 @@ def evaluate(
                 "delete the folder, or evaluate into another one",
             )
         work = _Work(
-            dialect=load_dialect(model.dialect, model_path),
+            dialect=load_dialect(model.dialect, model_path, model.template),
             benchmark=find_benchmark(benchmark),
             config=benchmark,
             limits=Limits.of(judge),
@@ -216,7 +216,7 @@ def _response(dialect: Dialect, completion: Completion) -> _Text:
     ids = list(completion.ids)
     while ids and ids[-1] in dialect.stop_ids:
         ids.pop()
-    return _Text(dialect.decode(ids), dialect.split(ids)[1])
+    return _Text(dialect.decode(ids), dialect.split(ids, opened=False)[1])
 
 
 def _timed_judge(problem: Problem, source: str | None, limits: Limits) -> tuple[Judgement, float]:

@@ -20,6 +20,17 @@ ROLES: tuple[Writer, ...] = ("student", "teacher")
 _BASE_URL = r"https?://(\[[0-9a-fA-F:]+\]|[^\s/?#:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?"
 STAGES = ("questions", "predictor", "synthesize", "sft", "evaluate", "report")
 
+MethodKind = Literal[
+    "tessy",
+    "teacher_only",
+    "student_only",
+    "teacher_mix",
+    "teacher_think",
+    "teacher_answer",
+    "teacher_reference",
+    "teacher_score",
+]
+
 
 @dataclass(frozen=True)
 class SamplingConfig:
@@ -44,7 +55,9 @@ class ModelConfig:
     active_parameters: float  # parameters that work on each token (less than all in a mixture)
     context: int  # longest sequence in tokens
     tensor_parallel: int = 1  # GPUs a replica when a server is started for it
-    # Arguments of the chat template, such as {reasoning_effort: high}; texts, numbers or booleans.
+    # Arguments of the checkpoint's chat template: texts, numbers or booleans. One that writes the
+    # current date into the prompt needs {date: 2025-08-05}, so that a run can be repeated.
+    # An argument that is null is not given; +teacher.template.NAME=VALUE adds one.
     template: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -103,7 +116,8 @@ class QuestionsConfig:
     source: Literal["mini", "file", "paper"]
     samples: int  # how many (question, repeat) pairs are synthesized
     unique: int  # how many different questions they are drawn from; 0 is all (source=file)
-    path: str = ""  # JSON lines of question_id and prompt (source=file)
+    # source=file: JSON lines of question_id and prompt, and where wanted source and metadata
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,16 +142,7 @@ class MethodConfig:
     """A way to make the data."""
 
     name: str  # as in the paper's table 1
-    kind: Literal[
-        "tessy",
-        "teacher_only",
-        "student_only",
-        "teacher_mix",
-        "teacher_think",
-        "teacher_answer",
-        "teacher_reference",
-        "teacher_score",
-    ]
+    kind: MethodKind
     # k of algorithm 1: the longest draft before a boundary is looked for; streamed spans are cut
     # as they are written, so it only matters where an engine cannot stream (kind tessy)
     span_tokens: int = 20
@@ -240,6 +245,11 @@ class Experiment:
     debug: bool  # tracebacks
 
     @property
+    def is_mini(self) -> bool:
+        """Whether this is the miniature world: its benchmarks and models come together."""
+        return any(b.kind == "mini" for b in self.benchmarks.values())
+
+    @property
     def worlds(self) -> tuple[int, ...]:
         """Seeds of the miniature worlds of this experiment."""
         return self.mini.seeds or (self.mini.seed,)
@@ -271,7 +281,6 @@ def check(experiment: Experiment) -> None:
         )
     positive: dict[str, float] = {
         "questions.samples": e.questions.samples,
-        "questions.unique": e.questions.unique,
         "train.epochs": e.train.epochs,
         "train.global_batch": e.train.global_batch,
         "train.micro_batch": e.train.micro_batch,
@@ -290,6 +299,7 @@ def check(experiment: Experiment) -> None:
         "judge.processes": e.judge.processes,
         "report.bootstrap": e.report.bootstrap,
         **{f"methods.{name}.span_tokens": m.span_tokens for name, m in e.methods.items()},
+        **{f"methods.{name}.candidates": m.candidates for name, m in e.methods.items()},
         **{f"benchmarks.{name}.runs": b.runs for name, b in e.benchmarks.items()},
         **{
             f"benchmarks.{name}.sampling.max_tokens": b.sampling.max_tokens
@@ -299,6 +309,7 @@ def check(experiment: Experiment) -> None:
     for option, value in positive.items():
         if value <= 0:
             raise ConfigError(f"{option}={value} must be positive", f"set {option} above 0")
+    _check_questions(e.questions)
     samplings = {"sampling": e.sampling} | {
         f"benchmarks.{name}.sampling": b.sampling for name, b in e.benchmarks.items()
     }
@@ -307,6 +318,27 @@ def check(experiment: Experiment) -> None:
     _check_servers(e)
     _check_combinations(e)
     _check_local_servers(e.serve)
+
+
+def _check_questions(questions: QuestionsConfig) -> None:
+    from_file = questions.source == "file"
+    if questions.unique < (0 if from_file else 1):
+        raise ConfigError(
+            f"questions.unique={questions.unique} must be positive",
+            "set questions.unique=0 for all of the file" if from_file else "set it above 0",
+        )
+    if questions.unique > questions.samples:
+        raise ConfigError(
+            f"questions.unique={questions.unique} exceeds samples={questions.samples}",
+            "draw at least one sample a question",
+        )
+    if from_file and not questions.path:
+        raise ConfigError("questions=file without a file", "set questions.path=FILE.jsonl")
+    if questions.path and not from_file:
+        raise ConfigError(
+            f"questions.path={questions.path!r} is read with questions=file only",
+            "set questions=file, or leave questions.path empty",
+        )
 
 
 def _check_sampling(place: str, sampling: SamplingConfig) -> None:
@@ -394,11 +426,6 @@ def _check_combinations(e: Experiment) -> None:
         )
     if not e.sft_seeds:
         raise ConfigError("sft_seeds=[] trains nothing", "set sft_seeds=[0]")
-    if e.questions.unique > e.questions.samples:
-        raise ConfigError(
-            f"questions.unique={e.questions.unique} exceeds samples={e.questions.samples}",
-            "draw at least one sample a question",
-        )
     if e.train.global_batch % e.train.micro_batch:
         raise ConfigError(
             f"train.global_batch={e.train.global_batch} is not a multiple of "
@@ -410,10 +437,9 @@ def _check_combinations(e: Experiment) -> None:
             f"mini.seeds={list(e.worlds)}, sft_seeds={list(e.sft_seeds)} repeat a seed",
             "name each seed once; a repeated one is not new evidence",
         )
-    mini = {
-        "questions": e.questions.source == "mini",
-        **{f"benchmark {name}": b.kind == "mini" for name, b in e.benchmarks.items()},
-    }
+    mini = {f"benchmark {name}": b.kind == "mini" for name, b in e.benchmarks.items()}
+    if e.questions.source != "file":  # one's own questions go with either
+        mini["questions"] = e.questions.source == "mini"
     for role, model in (("student", e.student), ("teacher", e.teacher)):
         if not Path(model.path).is_dir():  # a folder may hold a miniature model made anew
             mini[f"{role} {model.name}"] = model.path.startswith("mini:")

@@ -83,7 +83,11 @@ class Trajectory(Record):
     The text is canonical: the concatenation of the spans' texts is the response, byte for byte.
     Thinking spans come before answer spans; the markers that open and close the thinking belong
     to the dialect and are not stored. `tokens` counts tokens generated and kept per role
-    ("student_generated", "student_kept", "teacher_generated", ...); `seconds` is wall time.
+    ("student_generated", "student_kept", "teacher_generated", ...), and of those kept the ones
+    that another method's sample had ("teacher_reused"); `seconds` is wall time. `metadata` says
+    what else the sample owes its text to: the `reference` that the student was shown, the
+    `scores` of the candidates and the index of the one that was `kept`, the method that a whole
+    response was taken `from`.
     """
 
     question_id: str
@@ -96,6 +100,7 @@ class Trajectory(Record):
     seconds: float
     seeds: Mapping[str, int]
     versions: Mapping[str, str]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, int]:
@@ -158,13 +163,18 @@ def read_jsonl(path: Path, kind: type[R]) -> Iterator[R]:
 
 def parse_line(line: str, kind: type[R], where: str) -> R:
     """The record of one JSON line; `where` ("file:line") goes into the error."""
+    return kind.from_json(parse_object(line, where), where)
+
+
+def parse_object(line: str | bytes, where: str) -> dict[str, Any]:
+    """The JSON object of one line."""
     try:
         data = json.loads(line)
     except ValueError as error:
         raise DataError(f"{where} is not JSON ({error})", "mend or delete the line") from None
     if not isinstance(data, dict):
         raise DataError(f"{where} is not a JSON object", "mend or delete the line")
-    return kind.from_json(data, where)
+    return data
 
 
 def dump_line(record: Record) -> str:

@@ -114,12 +114,17 @@ def _writers(trajectory: Trajectory, dialect: Dialect) -> list[int]:
         by_think = by_think[len(thinking) - len(thinking.lstrip("\n")) :]
         by_answer = by_answer[len(answer) - len(answer.lstrip("\n")) :]
         thinking, answer = thinking.strip("\n") + dialect.padding, answer.lstrip("\n")
-    by_think = by_think or by_answer[:1]  # closed without a thought: as who goes on
-    by_think += by_think[-1:] * len(dialect.padding)
+    if by_think:
+        by_think += by_think[-1:] * len(dialect.padding)
+        thought = [
+            *by_think[:1] * len(dialect.open_ids),
+            *(by_think[at] for at in dialect.starts(thinking)),
+            *by_think[-1:] * len(dialect.close_ids),
+        ]
+    else:  # closed without a thought: by who goes on
+        thought = by_answer[:1] * len(dialect.thinking_ids(""))
     return [
-        *by_think[:1] * len(dialect.open_ids),
-        *(by_think[at] for at in dialect.starts(thinking)),
-        *by_think[-1:] * len(dialect.close_ids),
+        *thought,
         *(by_answer[at] for at in dialect.starts(answer)),
         *by_answer[-1:] * len(dialect.end_ids),
     ]

@@ -65,7 +65,8 @@ def finetune(
         StorageError: the disk refuses.
     """
     source = locate(student.path)
-    data = read_examples(trajectories, load_dialect(student.dialect, source), train.max_length)
+    dialect = load_dialect(student.dialect, source, student.template)
+    data = read_examples(trajectories, dialect, train.max_length)
     steps = plan(train, len(data.examples), int(os.environ.get("WORLD_SIZE", "1")))
     try:
         folder.mkdir(parents=True, exist_ok=True)

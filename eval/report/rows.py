@@ -16,8 +16,11 @@ Verdicts = dict[int, list[np.ndarray]]  # world -> for each SFT seed passed[prob
 Group = tuple[str, float | None]  # method and, in a dial, learning rate
 
 # The order of the paper's story; methods without a place here stand before the last.
-FIRST, LAST = (BASE, "student_only", "teacher_only"), ("tessy",)
-COMPARED = ("student_only", "teacher_only")  # tessy is also compared with these
+COMPARED = (  # tessy is also compared with these
+    *("student_only", "teacher_only", "teacher_mix", "teacher_think", "teacher_answer"),
+    *("teacher_reference", "teacher_score"),
+)
+FIRST, LAST = (BASE, *COMPARED), ("tessy",)
 
 
 @dataclass(frozen=True)

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tessy.dialects.base import Dialect
+from tessy.dialects.base import NO_ARGUMENTS, Dialect
+from tessy.dialects.deepseek_r1 import deepseek_r1
 from tessy.dialects.gpt_oss import gpt_oss
 from tessy.dialects.qwen3 import qwen3
 from tessy.errors import CheckpointError, ConfigError, nearest
 
 __all__ = ["DIALECTS", "Dialect", "load_dialect"]
 
-DIALECTS: dict[str, Callable[[Any], Dialect]] = {"qwen3": qwen3, "gpt_oss": gpt_oss}
+DIALECTS: dict[str, Callable[..., Dialect]] = {
+    "qwen3": qwen3,
+    "gpt_oss": gpt_oss,
+    "deepseek_r1": deepseek_r1,
+}
 
 
-def load_dialect(name: str, folder: Path) -> Dialect:
-    """A dialect bound to the tokenizer of the checkpoint in `folder`.
+def load_dialect(name: str, folder: Path, template: Mapping[str, Any] = NO_ARGUMENTS) -> Dialect:
+    """A dialect bound to the tokenizer and chat template of the checkpoint in `folder`.
+
+    Args:
+        name: a key of `DIALECTS`.
+        folder: holds the tokenizer.
+        template: arguments of its chat template (`ModelConfig.template`).
 
     Raises:
-        ConfigError: no such dialect.
+        ConfigError: no such dialect, or the chat template has no such argument.
         CheckpointError: the tokenizer cannot be read or lacks the dialect's tokens.
     """
     if name not in DIALECTS:
         raise ConfigError(f"dialect {name!r} is unknown", nearest(name, DIALECTS))
-    from transformers import AutoTokenizer
+    from transformers import PreTrainedTokenizerFast
 
+    # Reads tokenizer.json as it is. AutoTokenizer makes it anew by the class that the checkpoint
+    # names: DeepSeek's name Llama's, which loses every space (transformers 5, issue 45488).
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"the tokenizer in {folder} cannot be read ({error})", "copy the tokenizer files there"
         ) from error
-    return DIALECTS[name](tokenizer)
+    return DIALECTS[name](tokenizer, template)

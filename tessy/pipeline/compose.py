@@ -105,6 +105,12 @@ def convert(hint: Any, value: Any, place: str) -> Any:
     """`value` as the type hint wants it; a whole number may stand for a float or a text."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     number = isinstance(value, int) and not isinstance(value, bool)
+    if hint is Any:  # an argument of a chat template
+        if isinstance(value, str | float) or number or isinstance(value, bool):
+            return value
+        raise ConfigError(
+            f"{place}={value!r} is not a text, a number, true or false", f"give {place} one of them"
+        )
     if dataclasses.is_dataclass(hint):
         return build(hint, value, place)  # type: ignore[arg-type]
     if origin is Literal:
@@ -117,7 +123,10 @@ def convert(hint: Any, value: Any, place: str) -> Any:
         raise ConfigError(f"{place}={value!r} is not a list", f"write {place}=[{value}]")
     if origin is not None and issubclass(origin, Mapping):
         if isinstance(value, Mapping):
-            return {str(k): convert(arguments[1], v, join(place, str(k))) for k, v in value.items()}
+            given = list(value.items())
+            if arguments[1] is Any:  # null leaves an argument of the YAML out
+                given = [(k, v) for k, v in given if v is not None]
+            return {str(k): convert(arguments[1], v, join(place, str(k))) for k, v in given}
     elif hint is float and (number or isinstance(value, float)):
         return float(value)
     elif (hint is int and number) or (hint is not int and isinstance(value, hint)):

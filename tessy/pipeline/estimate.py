@@ -9,6 +9,8 @@ from tessy.pipeline.graph import Node
 
 TOKENS_A_SAMPLE = 13_400  # of a Qwen3-8B and gpt-oss-120b cooperation on contest problems
 TOKENS_A_MINI_SAMPLE = 150
+ANSWER = 0.1  # share of a sample's tokens that come after the thinking
+SCORING = 0.1  # tokens that the teacher writes about one candidate, of those that a sample has
 PEAK = 989e12  # bf16 FLOP/s of an H200
 DECODING = 0.025  # share of it while generating for some hundred samples
 TRAINING = 0.4  # share of it in fine-tuning
@@ -17,7 +19,8 @@ BYTES_A_PARAMETER = 16  # weights, master weights and optimizer of a state to re
 PROBLEMS = {"lcb_pro": 684, "ojbench": 232, "mini": 240}
 ASSUMPTIONS = (
     f"{TOKENS_A_SAMPLE:,} tokens a sample ({TOKENS_A_MINI_SAMPLE} in the miniature world), "
-    f"H200 at {DECODING:.1%} of its peak when generating and {TRAINING:.0%} when training"
+    f"{ANSWER:.0%} of them the answer, H200 at {DECODING:.1%} of its peak when generating and "
+    f"{TRAINING:.0%} when training"
 )
 
 
@@ -39,14 +42,16 @@ class Estimate:
 
 def estimate(node: Node, e: Experiment) -> Estimate:
     """Tokens, GPU hours and disk of one node, by the assumptions above."""
-    mini = e.questions.source == "mini"
+    mini = e.is_mini
     typical = TOKENS_A_MINI_SAMPLE if mini else TOKENS_A_SAMPLE
     length = min(typical, e.sampling.max_tokens)
     if node.stage == "synthesize":
-        tokens = e.questions.samples * length
-        writer = e.student if node.config["kind"] == "student_only" else e.teacher
-        hours = 0 if mini else _decoding_hours(tokens, writer.active_parameters)
-        return Estimate(tokens, hours, tokens * BYTES_A_TOKEN)
+        stored = e.questions.samples * length
+        by_student, by_teacher = (stored * share for share in _written(node))
+        hours = _decoding_hours(by_student, e.student.active_parameters)
+        hours += _decoding_hours(by_teacher, e.teacher.active_parameters)
+        tokens = by_student + by_teacher
+        return Estimate(tokens, 0 if mini else hours, max(stored, tokens) * BYTES_A_TOKEN)
     if node.stage == "sft":
         tokens = e.questions.samples * length * e.train.epochs
         hours = 6 * e.student.active_parameters * tokens / (PEAK * TRAINING) / 3600
@@ -61,6 +66,19 @@ def estimate(node: Node, e: Experiment) -> Estimate:
         tokens = 2 * e.predictor.segments * 300  # a segment, its instruction and its annotation
         return Estimate(tokens, _decoding_hours(tokens, e.teacher.active_parameters), 5e9)
     return Estimate()
+
+
+def _written(node: Node) -> tuple[float, float]:
+    """Tokens that student and teacher generate for a data set, as shares of those it holds."""
+    candidates = node.config.get("candidates", 0)
+    return {
+        "student_only": (1.0, 0.0),
+        "teacher_mix": (0.0, 0.0),
+        "teacher_think": (ANSWER, 0.0),
+        "teacher_answer": (0.0, ANSWER),
+        "teacher_reference": (1.0, 0.0),
+        "teacher_score": (candidates - 1.0, candidates * SCORING),
+    }.get(node.config["kind"], (0.0, 1.0))  # the larger model bounds how fast both write in turn
 
 
 def _decoding_hours(tokens: float, active_parameters: float) -> float:

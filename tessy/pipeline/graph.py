@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tessy.config import BenchmarkConfig, Experiment, MethodConfig
-from tessy.pipeline.identity import model_identity
+from tessy.config import BenchmarkConfig, Experiment, MethodConfig, MethodKind
+from tessy.pipeline.identity import file_identity, model_identity
+from tessy.synthesis.needs import NEEDS
 
 # Raise a stage's number when its stored results change meaning: they are then made anew.
 STAGE_VERSIONS: Mapping[str, int] = {
@@ -34,7 +35,7 @@ class Subject:
     """What a node is about, as keys into the experiment."""
 
     world: int = 0  # seed of the miniature world; 0 outside of it
-    method: str | None = None  # key of Experiment.methods
+    method: str | None = None  # as `method_of` takes it
     learning_rate: float | None = None
     sft_seed: int | None = None
     benchmark: str | None = None  # key of Experiment.benchmarks
@@ -86,24 +87,20 @@ def build(experiment: Experiment) -> list[Node]:
 
 def worlds(experiment: Experiment) -> tuple[int, ...]:
     """Seeds of the miniature worlds; a single 0 outside of them, where the seed changes nothing."""
-    return experiment.worlds if experiment.questions.source == "mini" else (0,)
+    return experiment.worlds if experiment.is_mini else (0,)
 
 
 def _nodes(e: Experiment) -> Iterator[Node]:
-    several = len(worlds(e)) > 1 or e.questions.source == "mini"
     for world in worlds(e):
-        where = f"-world{world}" if several else ""
+        where = f"-world{world}" if e.is_mini else ""
         questions = _questions(e, world, where)
         yield questions
         for key in e.benchmarks:
             yield _evaluate(e, None, key, Subject(world=world, benchmark=key), f"{BASE}{where}")
-        for method_key, method in e.methods.items():
-            parents = [questions]
-            if method.kind == "tessy" and e.predictor.source == "train":
-                parents.append(_predictor(e, questions, where))
-                yield parents[-1]
-            data = _synthesize(e, method, tuple(parents), Subject(world, method_key), where)
-            yield data
+        for method_key in e.methods:
+            made = list(_data(e, method_key, questions, where))
+            yield from made
+            data = made[-1]
             for rate in e.with_all_learning_rates():
                 for seed in e.sft_seeds:
                     subject = Subject(world, method_key, rate, seed)
@@ -115,10 +112,35 @@ def _nodes(e: Experiment) -> Iterator[Node]:
                         yield _evaluate(e, model, key, about, name)
 
 
+def method_of(e: Experiment, key: str) -> MethodConfig:
+    """A method of the experiment, or one that only others go on from, as its defaults have it."""
+    return e.methods.get(key) or MethodConfig(key, key)  # type: ignore[arg-type]
+
+
+def _data(e: Experiment, key: str, questions: Node, where: str) -> Iterator[Node]:
+    """The nodes that make a method's data, its own last."""
+    method = method_of(e, key)
+    parents = [questions]
+    if NEEDS[method.kind].predictors and e.predictor.source == "train":
+        parents.append(_predictor(e, questions, where))
+        yield parents[-1]
+    for kind in NEEDS[method.kind].parents:
+        made = list(_data(e, _key_of(e, kind), questions, where))
+        yield from made
+        parents.append(made[-1])
+    yield _synthesize(e, method, tuple(parents), Subject(questions.subject.world, key), where)
+
+
+def _key_of(e: Experiment, kind: MethodKind) -> str:
+    return next((key for key, method in e.methods.items() if method.kind == kind), kind)
+
+
 def _questions(e: Experiment, world: int, where: str) -> Node:
     config: dict[str, Any] = {"source": e.questions.source, "unique": e.questions.unique}
     if e.questions.source == "mini":
         config["world"] = world
+    elif e.questions.source == "file":
+        config["file"], where = file_identity(e.questions.path), ""
     return Node("questions", f"{e.questions.source}{where}", config, (), Subject(world))
 
 
@@ -155,6 +177,8 @@ def _synthesize(
                 model_identity(e.predictor.student),
                 model_identity(e.predictor.teacher),
             ]
+    if method.kind == "teacher_score":
+        config["candidates"] = method.candidates
     return Node("synthesize", f"{subject.method}{where}", config, parents, subject)
 
 
@@ -191,11 +215,12 @@ def _evaluate(e: Experiment, model: Node | None, key: str, subject: Subject, nam
 
 def _model(e: Experiment, role: str) -> dict[str, Any]:
     model = e.student if role == "student" else e.teacher
-    return {
+    identity: dict[str, Any] = {
         "weights": model_identity(model.path),
         "dialect": model.dialect,
         "context": model.context,
     }
+    return identity | ({"template": dict(model.template)} if model.template else {})
 
 
 def _unique(nodes: Iterable[Node]) -> Iterator[Node]:

@@ -1,4 +1,4 @@
-"""What a model is, for fingerprints: its id on the hub, or the contents of its folder."""
+"""What a model or a file is, for fingerprints: its id on the hub, or its contents."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ def model_identity(path: str) -> str:
         digest.update(f"{file.relative_to(folder)}\0{file.stat().st_size}\0".encode())
         _add(digest, file)
     return f"sha256:{digest.hexdigest()}"
+
+
+def file_identity(path: str) -> str:
+    """Name a file by its contents, wherever it lies; by its path while it does not exist."""
+    if not Path(path).is_file():
+        return path
+    with Path(path).open("rb") as data:
+        return f"sha256:{hashlib.file_digest(data, 'sha256').hexdigest()}"
 
 
 def _add(digest: hashlib._Hash, file: Path) -> None:

@@ -61,6 +61,8 @@ def check_overrides(arguments: Sequence[str], conf: Path, multirun: bool) -> lis
         if key.split(".")[0].split("/")[0] == "hydra":
             continue
         line = override.input_line or key
+        if _is_template_argument(key):  # those of a template are its own; Hydra knows the YAML's
+            continue
         if override.is_add() or override.is_force_add() or override.is_delete():
             raise ConfigError(
                 f"{line!r} adds or deletes an option, but all are declared in conf/",
@@ -95,6 +97,11 @@ def sweep_suffix(parsed: Iterable[Override], job: Iterable[str]) -> str:
     swept = {o.key_or_group for o in parsed if o.is_sweep_override()} - {"experiment", "name"}
     parts = [part for part in job if part.split("=")[0] in swept]
     return re.sub(r"[^\w.=-]+", "_", ",".join(parts))
+
+
+def _is_template_argument(key: str) -> bool:
+    place, _, name = key.rpartition(".")
+    return bool(name) and place in ("student.template", "teacher.template")
 
 
 def _parse(argument: str) -> Override:

@@ -50,7 +50,7 @@ def show_plan(
         console.print(f"\nMissing here, {len(absent)}:", style="bold red")
         for item in absent:
             console.print(f"  - {item}", markup=False, highlight=False)
-        console.print("experiment=mini runs on this machine." if not _mini(experiment) else "")
+        console.print("experiment=mini runs on this machine." if not experiment.is_mini else "")
     elif todo:
         console.print("Nothing is missing: run the same command with stage=all.", style="bold")
     else:
@@ -67,8 +67,10 @@ def _node_table(
         state = "done" if node.fingerprint in finished else "to do"
         if state == "to do" and store.folder(node).exists():
             state = "begun"
-        # A model's data and scores bear its own name: the stage says enough.
-        parents = ", ".join(dict.fromkeys(parent.stage for parent in node.parents))
+        # A model's data and scores bear its own name, where the stage says enough.
+        parents = ", ".join(
+            dict.fromkeys(p.name if p.stage == node.stage else p.stage for p in node.parents)
+        )
         table.add_row(node.stage, f"{node.name} {node.fingerprint[:8]}", parents or "-", state)
     return table
 
@@ -111,10 +113,7 @@ def _print_models(experiment: Experiment, todo: Sequence[Node], console: Console
         except TessyError:
             where = "not on this machine"
         console.print(f"  {purpose}: {path} ({where})", markup=False, highlight=False)
-    console.print(f"  questions: {experiment.questions.source}", highlight=False)
+    asked = experiment.questions
+    console.print(f"  questions: {asked.path or asked.source}", markup=False, highlight=False)
     for name, benchmark in experiment.benchmarks.items():
         console.print(f"  benchmark {name}: {benchmark.split or 'all'}", highlight=False)
-
-
-def _mini(experiment: Experiment) -> bool:
-    return experiment.questions.source == "mini"

@@ -28,7 +28,7 @@ TERMINAL = "results.txt"  # the table as the terminal shows it
 # Counts whose names say that something did not come through whole.
 LOSSES = (
     *("dropped", "discarded", "truncated", "length", "degenerate", "failed"),
-    *("retried", "no_code", "judge_fault"),
+    *("retried", "no_code", "judge_fault", "unfinished", "unparsed"),
 )
 
 

@@ -8,18 +8,20 @@ from pathlib import Path
 
 from tessy.checkpoints import locate
 from tessy.config import Experiment
+from tessy.dialects import DIALECTS
+from tessy.dialects.chat_template import read_source, render_arguments
 from tessy.errors import MissingError, SandboxError, TessyError
 from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import Estimate, estimate
 from tessy.pipeline.graph import Node
 from tessy.pipeline.servers import missing_servers
+from tessy.questions import QUESTIONS, file
+from tessy.synthesis.needs import NEEDS
 
 # What this version can do of what the configuration can say.
 ENGINES = ("transformers", "vllm")
-QUESTIONS = ("mini",)
 PREDICTORS = ("checkpoint",)
-DIALECTS = ("qwen3", "gpt_oss")
 BENCHMARKS = ("mini",)
 LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs and DeepSpeed
 
@@ -29,23 +31,30 @@ def require(experiment: Experiment, todo: Sequence[Node], done: Iterable[Node]) 
 
     Raises:
         MissingError: naming everything that is missing.
+        ConfigError, DataError, CheckpointError: as for `missing`.
     """
     absent = missing(experiment, todo) + _parents(todo, done)
     if absent:
         listing = "".join(f"\n  - {item}" for item in absent)
-        mini = experiment.questions.source == "mini"
-        instead = "" if mini else "run experiment=mini, which needs none of this, or "
+        instead = "" if experiment.is_mini else "run experiment=mini, which needs none of this, or "
         raise MissingError(
             f"nothing was run, {len(absent)} things are missing here", f"{instead}provide{listing}"
         )
 
 
 def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
-    """What is missing for the nodes that are to do, each with its mend; empty when all is there."""
+    """What is missing for the nodes that are to do, each with its mend; empty when all is there.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: what is there is wrong: a question file, or the
+            arguments of a model's chat template.
+    """
     stages = {node.stage for node in todo}
     absent = [*_machine(experiment, stages), *_packages(experiment, stages)]
     absent += missing_servers(experiment, todo)
     absent += [*_models(experiment, todo), *_not_in_this_version(experiment, todo)]
+    absent += _questions(experiment, stages)
+    _check_templates(experiment, todo)
     absent += [*_disk(experiment, todo), *_sandbox(stages)]
     return list(dict.fromkeys(absent))
 
@@ -55,17 +64,21 @@ def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
     e = experiment
     needed: dict[str, str] = {}
     for node in todo:
-        kind = node.config.get("kind")
-        if node.stage in ("synthesize", "sft", "evaluate"):
+        predictors = node.stage == "synthesize" and NEEDS[node.config["kind"]].predictors
+        if node.stage in ("synthesize", "sft", "evaluate"):  # whoever writes, it counts the tokens
             needed[e.student.path] = f"student {e.student.name}"
-        if node.stage == "predictor" or (node.stage == "synthesize" and kind != "student_only"):
+        if node.stage == "predictor" or _teacher_writes(node):
             needed[e.teacher.path] = f"teacher {e.teacher.name}"
         if node.stage == "predictor":
             needed[e.predictor.base] = f"predictor {e.predictor.name}, to train from"
-        if kind == "tessy" and e.predictor.source == "checkpoint":
+        if predictors and e.predictor.source == "checkpoint":
             needed[e.predictor.student] = f"predictor {e.predictor.name}, for the student"
             needed[e.predictor.teacher] = f"predictor {e.predictor.name}, for the teacher"
     return needed
+
+
+def _teacher_writes(node: Node) -> bool:
+    return node.stage == "synthesize" and "teacher" in NEEDS[node.config["kind"]].writers
 
 
 def _machine(e: Experiment, stages: set[str]) -> Iterator[str]:
@@ -97,20 +110,40 @@ def _models(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
             yield f"{purpose}: {error}"
 
 
+def _questions(e: Experiment, stages: set[str]) -> Iterator[str]:
+    if "questions" in stages and e.questions.source == "file":
+        try:
+            file.load(e.questions)
+        except MissingError as error:
+            yield str(error)
+
+
+def _check_templates(e: Experiment, todo: Iterable[Node]) -> None:
+    """Refuse arguments that a chat template does not take, of the models that are here."""
+    needed = models(e, todo)
+    for role, model in (("student", e.student), ("teacher", e.teacher)):
+        if model.path in needed:
+            try:
+                folder = locate(model.path)
+            except TessyError:
+                continue  # `_models` says so
+            render_arguments(read_source(folder), model.template, f"{role} {model.name}")
+
+
 def _not_in_this_version(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
     for node in todo:
         used: list[tuple[str, str, tuple[str, ...]]] = []
         if node.stage == "questions":
-            used = [("questions", e.questions.source, QUESTIONS)]
+            used = [("questions", e.questions.source, tuple(QUESTIONS))]
         elif node.stage == "predictor":
             used = [("predictor.source", e.predictor.source, PREDICTORS)]
         elif node.stage in ("synthesize", "evaluate"):
             used = [
                 ("engine", e.engine.kind, ENGINES),
-                ("student.dialect", e.student.dialect, DIALECTS),
+                ("student.dialect", e.student.dialect, tuple(DIALECTS)),
             ]
-        if node.stage == "synthesize" and node.config["kind"] != "student_only":
-            used.append(("teacher.dialect", e.teacher.dialect, DIALECTS))
+        if _teacher_writes(node):
+            used.append(("teacher.dialect", e.teacher.dialect, tuple(DIALECTS)))
         if node.stage == "evaluate":
             kind = e.benchmarks[node.subject.benchmark or ""].kind
             used.append(("benchmark", kind, BENCHMARKS))

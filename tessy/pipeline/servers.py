@@ -16,6 +16,7 @@ from tessy.machine import visible_gpus, vllm_is_cpu_build
 from tessy.pipeline.graph import Node
 from tessy.pipeline.store import Store
 from tessy.records import Writer
+from tessy.synthesis.needs import NEEDS
 
 _ANSWER_SECONDS = 5.0  # that an external server has to say what it serves
 
@@ -37,9 +38,9 @@ def roles(node: Node) -> tuple[Writer, ...]:
     """Whose engines a node needs."""
     if node.stage == "evaluate":
         return ("student",)
-    if node.stage == "synthesize" and node.config["kind"] in ("student_only", "teacher_only"):
-        return ("student",) if node.config["kind"] == "student_only" else ("teacher",)
-    return ("student", "teacher") if node.stage in ("synthesize", "predictor") else ()
+    if node.stage == "synthesize":
+        return NEEDS[node.config["kind"]].writers
+    return ("student", "teacher") if node.stage == "predictor" else ()
 
 
 def _local(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:

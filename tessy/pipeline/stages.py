@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tessy.config import Experiment
-from tessy.pipeline.graph import Node
+from tessy.pipeline.graph import Node, method_of
 from tessy.pipeline.store import Store
 from tessy.records import Question, dump_line, read_jsonl
 
@@ -20,9 +20,9 @@ ANSWERS = "answers.jsonl"
 
 def questions(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Store the questions to synthesize answers for."""
-    from tessy.questions import mini
+    from tessy.questions import QUESTIONS as SOURCES
 
-    loaded = mini.load(node.subject.world, experiment.questions.unique)
+    loaded = SOURCES[experiment.questions.source](experiment.questions, node.subject.world)
     lines = (dump_line(question) for question in loaded)
     (store.folder(node) / QUESTIONS).write_text("".join(lines), encoding="utf-8")
     return {"questions": len(loaded)}
@@ -32,9 +32,10 @@ def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str,
     """Have student and teacher write the responses."""
     from tessy.synthesis.cast import Setup
     from tessy.synthesis.run import synthesize as run
+    from tessy.synthesis.sources import StoredSamples
 
     setup = Setup(
-        experiment.methods[node.subject.method or ""],
+        method_of(experiment, node.subject.method or ""),
         experiment.student,
         experiment.teacher,
         experiment.predictor,
@@ -45,12 +46,18 @@ def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str,
     )
     path = store.folder(node.parent("questions")) / QUESTIONS
     asked = list(read_jsonl(path, Question))
+    sources = {
+        parent.config["kind"]: StoredSamples(store.folder(parent) / TRAJECTORIES)
+        for parent in node.parents
+        if parent.stage == "synthesize"
+    }
     return run(
         asked,
         samples(asked, experiment.questions.samples),
         setup,
         store.folder(node),
         node.label,
+        sources,
     )
 
 

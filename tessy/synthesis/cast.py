@@ -18,12 +18,13 @@ from tessy.config import (
     SamplingConfig,
     ServeConfig,
 )
-from tessy.dialects import load_dialect
+from tessy.dialects import Dialect, load_dialect
 from tessy.engines import ModelSpec, open_engines
+from tessy.errors import ConfigError
 from tessy.records import Writer
 from tessy.synthesis.admission import Admission
 from tessy.synthesis.methods import Method
-from tessy.synthesis.parts import Cast, Role
+from tessy.synthesis.parts import Cast, Role, Sources
 
 
 @dataclass(frozen=True)
@@ -45,22 +46,25 @@ class Setup:
 
 @asynccontextmanager
 async def open_cast(
-    setup: Setup, method: Method, n_sessions: int, logs: Path
+    setup: Setup,
+    method: Method,
+    n_sessions: int,
+    logs: Path,
+    sources: Sources | None = None,
 ) -> AsyncIterator[Cast]:
     """Load what the method needs. The student's tokenizer counts in any case.
 
     Args:
         n_sessions: samples in flight.
         logs: folder for the logs of servers that are started here.
+        sources: samples of the methods that this one goes on from.
 
     Raises:
+        ConfigError: a model that must think does not.
         MissingError, CheckpointError: a model is not there.
         EngineError: a server does not start, or is not the one that is configured.
     """
-    dialects = {
-        writer: load_dialect(setup.model(writer).dialect, locate(setup.model(writer).path))
-        for writer in ("student", *method.writers)
-    }
+    dialects = _dialects(setup, method)
     models = {writer: setup.model(writer) for writer in method.writers}
     specs = {w: ModelSpec(m.path, m.context, m.tensor_parallel) for w, m in models.items()}
     in_process = setup.engine.kind == "transformers"
@@ -82,9 +86,26 @@ async def open_cast(
             roles={w: Role(w, models[w], dialects[w], engines[w]) for w in method.writers},
             predictors=predictors,
             versions=_versions(),
+            seed=setup.seed,
             streams=setup.engine.stream,
             admission=Admission(min(rooms, default=0)),
+            sources=sources or {},
         )
+
+
+def _dialects(setup: Setup, method: Method) -> dict[Writer, Dialect]:
+    """The student's dialect, and those of all who write."""
+    dialects: dict[Writer, Dialect] = {}
+    for writer in ("student", *method.writers):
+        model = setup.model(writer)
+        dialects[writer] = load_dialect(model.dialect, locate(model.path), model.template)
+        if method.predictors and not dialects[writer].thinks:
+            raise ConfigError(
+                f"method {setup.method.name} has the {writer} think, but the chat template of "
+                f"{model.name} ends its thinking before it begins",
+                f"set {writer}.template.enable_thinking=true",
+            )
+    return dialects
 
 
 def _versions() -> dict[str, str]:

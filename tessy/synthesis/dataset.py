@@ -35,7 +35,9 @@ def store(journal: Journal, order: Sequence[Key], folder: Path) -> Counter[str]:
             done = journal.trajectory(key)
             counts["samples"] += 1
             counts[done.finish] += 1
-            counts.update({k: n for k, n in done.tokens.items() if k.endswith("_kept")})
+            counts.update(
+                {k: n for k, n in done.tokens.items() if k.endswith(("_kept", "_reused"))}
+            )
             yield dump_line(done)
 
     try:
@@ -68,4 +70,4 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     """Mappings are rows of JSON text, since their keys differ between methods."""
     for done in read_jsonl(path, Trajectory):
         row = done.to_json()
-        yield row | {k: json.dumps(row[k]) for k in ("tokens", "seeds", "versions")}
+        yield row | {k: json.dumps(row[k]) for k in ("tokens", "seeds", "versions", "metadata")}

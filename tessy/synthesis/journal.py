@@ -10,18 +10,19 @@ from typing import Any
 
 from tessy.errors import ArtifactError, EngineError
 from tessy.journal import LineFile, refused
-from tessy.records import Trajectory
+from tessy.records import Record, Trajectory
 from tessy.synthesis.cooperate import Accepted
 from tessy.synthesis.meter import Meter
 from tessy.synthesis.parts import Key, Task
 
 
 class Journal(LineFile):
-    """JSON lines of accepted spans, finished samples and faults; reading it back on opening.
+    """JSON lines of spans, notes, finished samples and faults; reading it back on opening.
 
-    Memory holds the spans of unfinished samples, and of finished ones the place only. A last line
-    without its end was being written when the process was killed: it is cut off and counted. Any
-    other malformed line is an error.
+    A note is an intermediate result that is no span of the sample: a candidate, its score. Memory
+    holds the spans and the notes (with their names) of unfinished samples, in their order, and of
+    finished ones the place only. A last line without its end was being written when the process
+    was killed: it is cut off and counted. Any other malformed line is an error.
 
     Raises:
         ArtifactError: the journal is corrupt.
@@ -32,6 +33,7 @@ class Journal(LineFile):
         self.meter: Meter | None = None  # is told of all that is noted
         self.finished: dict[Key, int] = {}  # where the sample's line begins
         self.spans: dict[Key, list[Accepted]] = {}
+        self.notes: dict[Key, list[tuple[str, dict[str, Any]]]] = {}
         self.counts: Counter[str] = Counter()
         self._noted: dict[Key, Counter[str]] = {}  # what the spans of unfinished samples took
         super().__init__(path)
@@ -46,6 +48,7 @@ class Journal(LineFile):
                 ) from error
         self.counts["resumed_samples"] = len(self.finished)
         self.counts["resumed_spans"] = sum(map(len, self.spans.values()))
+        self.counts["resumed_notes"] = sum(map(len, self.notes.values()))
 
     def _take(self, data: dict[str, Any], offset: int, where: str) -> None:
         kind = data["kind"]
@@ -53,9 +56,10 @@ class Journal(LineFile):
             span = Accepted(
                 data["writer"], data["text"], tuple(data["ids"]), data["end"], data["counts"]
             )
-            key = data["question_id"], data["repeat"]
-            self.spans.setdefault(key, []).append(span)
-            self._noted.setdefault(key, Counter()).update(span.counts)
+            self.spans.setdefault(_key_of(data), []).append(span)
+            self._noted.setdefault(_key_of(data), Counter()).update(span.counts)
+        elif kind == "note":
+            self.notes.setdefault(_key_of(data), []).append((data["name"], dict(data["data"])))
         elif kind == "done":
             done = Trajectory.from_json(data["trajectory"], where)
             self._finish(done.key, offset, data["counts"])
@@ -65,6 +69,7 @@ class Journal(LineFile):
     def _finish(self, key: Key, offset: int, counts: Mapping[str, int]) -> None:
         self.finished[key] = offset
         self.spans.pop(key, None)
+        self.notes.pop(key, None)
         self._noted.pop(key, None)
         self.counts.update(counts)
 
@@ -85,6 +90,10 @@ class Journal(LineFile):
         if self.meter is not None:
             self.meter.add(span.counts)
 
+    def note(self, task: Task, name: str, record: Record) -> None:
+        """Note an intermediate result."""
+        self._write({"kind": "note", **_key(task), "name": name, "data": record.to_json()})
+
     def done(self, done: Trajectory, counts: Mapping[str, int]) -> None:
         """Note a finished sample, and what it took in all."""
         line = {"kind": "done", "trajectory": done.to_json(), "counts": dict(counts)}
@@ -103,6 +112,10 @@ class Journal(LineFile):
 
     def _write(self, data: dict[str, Any]) -> int:
         return self.write(json.dumps(data, ensure_ascii=False) + "\n")
+
+
+def _key_of(data: Mapping[str, Any]) -> Key:
+    return data["question_id"], data["repeat"]
 
 
 def _key(task: Task) -> dict[str, Any]:

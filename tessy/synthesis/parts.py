@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from tessy.boundary.spans import Judge
 from tessy.config import MethodConfig, ModelConfig, SamplingConfig
@@ -17,7 +18,8 @@ from tessy.records import Finish, Message, Question, Span, Trajectory, Writer
 from tessy.synthesis.admission import Admission
 from tessy.synthesis.repetition import repeats
 
-Key = tuple[str, int]  # (question_id, repeat)
+Key = tuple[str, int]  # question_id and repeat of a sample
+Sources = Mapping[str, Mapping[Key, Trajectory]]  # finished samples by the kind of their method
 
 _CHECK = 64  # a generation is checked for repetition whenever it has grown by so many tokens
 _CHECKED = 1500  # tokens that are decoded for it
@@ -44,8 +46,17 @@ class Cast:
     roles: Mapping[Writer, Role]
     predictors: Mapping[Writer, Judge]
     versions: Mapping[str, str]
+    seed: int
     streams: bool  # whether spans are cut while they are written, or drafts of k tokens after
     admission: Admission
+    sources: Sources = field(default_factory=dict)  # of `Needs.parents`
+
+    @cached_property
+    def places(self) -> dict[Key, int]:
+        """The place of each sample of the sources in an order that the seed shuffles."""
+        keys = {key for trajectories in self.sources.values() for key in trajectories}
+        ordered = sorted(keys, key=lambda key: (noise_seed(self.seed, key, "place"), key))
+        return {key: place for place, key in enumerate(ordered)}
 
 
 @dataclass(frozen=True)
@@ -71,11 +82,16 @@ class Task:
     @cached_property
     def seeds(self) -> dict[str, int]:
         """Noise seeds by role, 48 bits: the sample's text depends on them, not on its company."""
-        return {role: self._seed(role) for role in ("student", "teacher", "answer")}
+        return {role: self.seed_of(role) for role in ("student", "teacher", "answer")}
 
-    def _seed(self, role: str) -> int:
-        name = f"{self.seed}\0{self.question.question_id}\0{self.repeat}\0{role}"
-        return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest(), "big")
+    def seed_of(self, role: str) -> int:
+        return noise_seed(self.seed, self.key, role)
+
+
+def noise_seed(seed: int, key: Key, purpose: str) -> int:
+    """48 bits that the run's seed, the sample and the purpose decide."""
+    name = f"{seed}\0{key[0]}\0{key[1]}\0{purpose}"
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest(), "big")
 
 
 @dataclass(frozen=True)
@@ -114,17 +130,25 @@ def trajectory(
     finish: Finish,
     generated: Mapping[str, int],
     seconds: float,
+    reused: Sequence[Span] = (),
+    metadata: Mapping[str, Any] | None = None,
 ) -> Trajectory:
     """The finished record.
 
     Args:
         generated: tokens by role, counted with the role's own tokenizer; what an engine generated
             before it learned of a cut depends on timing, as `seconds` does.
+        reused: those of the spans that another method's sample had.
+        metadata: as in the record.
     """
     tokens: Counter[str] = Counter()
     for writer in cast.roles:
         tokens[f"{writer}_generated"] = generated.get(writer, 0)
-        tokens[f"{writer}_kept"] = sum(s.n_tokens for s in spans if s.writer == writer)
+        tokens[f"{writer}_kept"] = 0
+    for span in spans:
+        tokens[f"{span.writer}_kept"] += span.n_tokens
+    for span in reused:
+        tokens[f"{span.writer}_reused"] += span.n_tokens
     return Trajectory(
         question_id=task.question.question_id,
         repeat=task.repeat,
@@ -136,4 +160,5 @@ def trajectory(
         seconds=seconds,
         seeds=dict(task.seeds),
         versions=dict(cast.versions),
+        metadata=dict(metadata or {}),
     )

@@ -14,7 +14,7 @@ from tessy.synthesis.dataset import store
 from tessy.synthesis.journal import Journal
 from tessy.synthesis.meter import Meter
 from tessy.synthesis.methods import METHODS, Method
-from tessy.synthesis.parts import Cast, Key, Task
+from tessy.synthesis.parts import Cast, Key, Sources, Task
 
 JOURNAL = "journal.jsonl"
 SERVERS = "servers"  # logs of servers that were started for it
@@ -22,7 +22,12 @@ _WRITERS: tuple[Writer, ...] = ("student", "teacher")
 
 
 def synthesize(
-    questions: Sequence[Question], samples: Sequence[Key], setup: Setup, folder: Path, label: str
+    questions: Sequence[Question],
+    samples: Sequence[Key],
+    setup: Setup,
+    folder: Path,
+    label: str,
+    sources: Sources | None = None,
 ) -> dict[str, float]:
     """Synthesize into `folder`; go on where an interrupted run stopped.
 
@@ -32,6 +37,8 @@ def synthesize(
         setup: how; only the models that the method needs are loaded.
         folder: exists; receives trajectories.jsonl, dataset/, the journal and logs of servers.
         label: names the progress bar.
+        sources: the trajectories of the methods that this one goes on from (`Needs.parents`), by
+            their kind and key.
 
     Returns:
         Counts: samples, each way to finish, tokens generated (in the writer's tokenizer) and kept
@@ -39,7 +46,8 @@ def synthesize(
 
     Raises:
         ConfigError: the method is unknown.
-        DataError: a sample asks for a question that is not in the pool.
+        DataError: a sample asks for a question that is not in the pool, or goes on from another
+            method's sample that is not in the sources.
         MissingError, CheckpointError: a model is not there.
         EngineError, EngineDown: a server does not start, or answers no more.
         StorageError, ArtifactError: the folder cannot be written, its journal cannot be read.
@@ -48,10 +56,12 @@ def synthesize(
     if kind not in METHODS:
         raise ConfigError(f"method.kind={kind!r} is unknown", nearest(kind, METHODS))
     tasks = _tasks(questions, samples, setup.seed)
+    _check_sources(METHODS[kind], tasks, sources or {})
     with Journal(folder / JOURNAL) as journal:
         todo = [t for t in tasks if t.key not in journal.finished]
         if todo:
-            asyncio.run(_make(todo, len(tasks), setup, journal, folder / SERVERS, label))
+            work = _make(todo, len(tasks), setup, journal, folder / SERVERS, label, sources or {})
+            asyncio.run(work)
         return _summary(store(journal, [t.key for t in tasks], folder), journal.counts)
 
 
@@ -66,12 +76,29 @@ def _tasks(questions: Sequence[Question], samples: Sequence[Key], seed: int) -> 
     return [Task(pool[question_id], repeat, seed) for question_id, repeat in samples]
 
 
+def _check_sources(method: Method, tasks: Sequence[Task], sources: Sources) -> None:
+    for parent in method.parents:
+        missing = [t.session for t in tasks if t.key not in sources.get(parent, {})]
+        if missing:
+            raise DataError(
+                f"sample {missing[0]} of {parent} is to be gone on from but not there "
+                f"({len(missing)} such)",
+                f"synthesize {parent} first, with the same samples",
+            )
+
+
 async def _make(
-    todo: Sequence[Task], total: int, setup: Setup, journal: Journal, logs: Path, label: str
+    todo: Sequence[Task],
+    total: int,
+    setup: Setup,
+    journal: Journal,
+    logs: Path,
+    label: str,
+    sources: Sources,
 ) -> None:
     method = METHODS[setup.method.kind]
     n_sessions = min(setup.engine.batch_size, len(todo))
-    async with open_cast(setup, method, n_sessions, logs) as cast:
+    async with open_cast(setup, method, n_sessions, logs, sources) as cast:
         meter = Meter(cast, total, total - len(todo), label)
         journal.meter = meter
         async with meter.running():

@@ -20,6 +20,7 @@ from tessy.config import (
 )
 from tessy.records import Question, Trajectory, Writer, read_jsonl
 from tessy.synthesis.cast import Setup
+from tessy.synthesis.parts import Sources
 from tessy.synthesis.run import synthesize
 
 QUESTIONS = [
@@ -62,10 +63,11 @@ def setup_of(
     final_answer: Any = "student",
     stream: bool = True,
     temperature: float = 0.9,
+    candidates: int = 5,
 ) -> Setup:
     models, predictor = models_of(tiny, context, predictors)
     return Setup(
-        MethodConfig(kind, kind, k, final_answer),  # type: ignore[arg-type]
+        MethodConfig(kind, kind, k, final_answer, candidates),  # type: ignore[arg-type]
         models["student"],
         models["teacher"],
         predictor,
@@ -81,11 +83,12 @@ def run(
     folder: Path,
     kind: str = "tessy",
     samples: list[tuple[str, int]] = SAMPLES,
+    sources: Sources | None = None,
     **options: Any,
 ) -> tuple[list[Trajectory], dict[str, float]]:
     """All of `synthesize` in `folder`; the stored trajectories and the counts."""
     folder.mkdir(exist_ok=True, parents=True)
-    counts = synthesize(QUESTIONS, samples, setup_of(tiny, kind, **options), folder, kind)
+    counts = synthesize(QUESTIONS, samples, setup_of(tiny, kind, **options), folder, kind, sources)
     return list(read_jsonl(folder / "trajectories.jsonl", Trajectory)), counts
 
 

@@ -11,6 +11,7 @@ from tessy.config import (
     MethodConfig,
     ModelConfig,
     PredictorConfig,
+    QuestionsConfig,
     SamplingConfig,
     ServeConfig,
 )
@@ -30,7 +31,7 @@ SETUP = Setup(
     SamplingConfig(0.0, max_tokens=512),
     0,
 )
-QUESTIONS = mini.load(0, 2)
+QUESTIONS = mini.load(QuestionsConfig("mini", 2, 2), 0)
 
 
 def plain_roles() -> dict[Writer, Role]:

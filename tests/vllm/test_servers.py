@@ -19,7 +19,13 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from tessy.checkpoints import locate
-from tessy.config import EngineConfig, Experiment, SamplingConfig, ServeConfig
+from tessy.config import (
+    EngineConfig,
+    Experiment,
+    QuestionsConfig,
+    SamplingConfig,
+    ServeConfig,
+)
 from tessy.dialects import load_dialect
 from tessy.engines import Request, complete, open_engines
 from tessy.engines.serving import Servers
@@ -36,7 +42,7 @@ from tests.vllm.conftest import MODELS
 __all__ = ["composed"]
 
 DIALECTS: dict[Writer, str] = {"student": "qwen3", "teacher": "gpt_oss"}
-QUESTIONS = mini.load(0, 24)
+QUESTIONS = mini.load(QuestionsConfig("mini", 24, 24), 0)
 VLLM = dataclasses.replace(SETUP.engine, kind="vllm", batch_size=8)
 
 

@@ -10,7 +10,8 @@ from tessy.errors import EngineError
 from tessy.records import Finish, Span, Trajectory, Writer
 from tessy.synthesis.cooperate import Accepted, Cooperation, End
 from tessy.synthesis.journal import Journal
-from tessy.synthesis.parts import Cast, Task, trajectory, write
+from tessy.synthesis.methods.answer import final_answer
+from tessy.synthesis.parts import Cast, Task, trajectory
 
 _FINISH: dict[End, Finish] = {
     "closed": "complete",
@@ -38,7 +39,8 @@ async def tessy(cast: Cast, task: Task, journal: Journal) -> Trajectory:
             counts["empty_thinking"] += 1
             finish = "degenerate"
         if finish == "complete":
-            answer, finish = await _answer(cast, task, spans, counts)
+            writer = cast.method.final_answer
+            answer, finish = await final_answer(cast, task, writer, spans, counts)
             spans += answer
     except EngineError as error:
         journal.fault(task, error)
@@ -68,26 +70,3 @@ def thinking_spans(cast: Cast, accepted: Sequence[Accepted]) -> list[Span]:
         if merged:
             merged[-1] = merged[-1][0], text
     return [Span(w, "think", text, cast.counter.count(text)) for w, text in merged if text]
-
-
-async def _answer(
-    cast: Cast, task: Task, thinking: Sequence[Span], counts: Counter[str]
-) -> tuple[list[Span], Finish]:
-    """The final answer from the closed thinking, all of it by one model."""
-    writer = cast.method.final_answer
-    role = cast.roles[writer]
-    closed = role.dialect.thinking_ids("".join(s.text for s in thinking))
-    limit = cast.sampling.max_tokens - sum(s.n_tokens for s in thinking)
-    prompt = role.dialect.prompt_ids(task.messages) + closed
-    if min(limit, role.model.context - len(prompt)) < 1:
-        return [], "length"
-    written = await write(role, cast, task, prompt, task.seeds["answer"], limit)
-    counts[f"{writer}_generated"] += written.generated
-    counts[f"{writer}_kept_own"] += written.generated
-    text = role.dialect.split([*closed, *written.ids])[1]
-    if not text:
-        return [], "degenerate" if written.finish == "complete" else written.finish
-    span = Span(writer, "answer", text, cast.counter.count(text))
-    if written.finish == "complete" and span.n_tokens > limit:
-        return [span], "length"
-    return [span], written.finish

@@ -1,0 +1,35 @@
+"""What each method needs: models that write, predictors, and other methods' samples.
+
+This table is apart from the methods, so that a plan can be made without importing what makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tessy.config import MethodKind
+from tessy.records import Writer
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method takes to make a sample."""
+
+    writers: tuple[Writer, ...]  # who generates; all others need not even be on the machine
+    predictors: bool = False
+    # Methods whose sample of the same question and repeat it goes on from: it generates only what
+    # those have not generated.
+    parents: tuple[MethodKind, ...] = ()
+
+
+NEEDS: Mapping[MethodKind, Needs] = {
+    "tessy": Needs(("student", "teacher"), predictors=True),
+    "teacher_only": Needs(("teacher",)),
+    "student_only": Needs(("student",)),
+    "teacher_mix": Needs((), parents=("student_only", "teacher_only")),
+    "teacher_think": Needs(("student",), parents=("teacher_only",)),
+    "teacher_answer": Needs(("teacher",), parents=("student_only",)),
+    "teacher_reference": Needs(("student",), parents=("teacher_only",)),
+    "teacher_score": Needs(("student", "teacher"), parents=("student_only",)),
+}
