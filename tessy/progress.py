@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
@@ -10,11 +13,10 @@ from tqdm import tqdm
 _LINE = "{desc}{percentage:3.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 
 
-def bar(total: int, label: str, unit: str, done: int = 0, line: str | None = None) -> tqdm[Any]:
+def bar(total: int, label: str, unit: str, done: int = 0) -> tqdm[Any]:
     """A bar of `total` units of which `done` were finished by an earlier run.
 
     In a log file it prints a line every ten seconds, without the drawn bar, instead of redrawing.
-    `line` is the format of both, where another is wanted.
     """
     live = sys.stderr.isatty()
     return tqdm(
@@ -23,20 +25,36 @@ def bar(total: int, label: str, unit: str, done: int = 0, line: str | None = Non
         desc=f"{label:<34}",
         unit=f" {unit}",
         dynamic_ncols=live,
-        bar_format=line or (None if live else _LINE),
+        bar_format=None if live else _LINE,
         mininterval=0.2 if live else 10,
         leave=True,
     )
 
 
-def waiting(total: int, label: str, unit: str) -> tqdm[Any]:
-    """A line that says how much of `total` has come, after how long, and what is still awaited.
+@contextmanager
+def waiting() -> Iterator[Callable[[str], None]]:
+    """A function that says what is waited for, and how long already.
 
-    What is awaited is its postfix. It is drawn as `bar` draws.
+    On a terminal it redraws one line below the bars, in a log file it prints one every ten seconds.
     """
-    line = bar(total, label, unit, line="{desc} {n_fmt}/{total_fmt}{unit} after {elapsed}{postfix}")
-    line.miniters = 0  # it goes on with time, not with what has come
-    return line
+    line = tqdm(bar_format="{desc}", leave=False) if sys.stderr.isatty() else None
+    began = shown = time.monotonic()
+
+    def show(text: str) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        words = f"{text}, {now - began:.0f} s"
+        if line is not None:
+            line.set_description_str(words)
+        elif now - shown >= 10:
+            say(words)
+            shown = now
+
+    try:
+        yield show
+    finally:
+        if line is not None:
+            line.close()
 
 
 def say(text: str) -> None:

@@ -29,18 +29,17 @@ def missing_servers(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
     """
     if experiment.engine.kind != "vllm" or not any(roles(node) for node in todo):
         return []
-    if experiment.serve.kind == "external":
-        return [*_external(experiment, todo)]
-    return [*_local(experiment, todo)]
+    find = _external if experiment.serve.kind == "external" else _local
+    return list(dict.fromkeys(find(experiment, todo)))
 
 
 def roles(node: Node) -> tuple[Writer, ...]:
     """Whose engines a node needs."""
-    if node.stage == "evaluate":
-        return ("student",)
     if node.stage == "synthesize":
         return NEEDS[node.config["kind"]].writers
-    return ("student", "teacher") if node.stage == "predictor" else ()
+    if node.stage == "predictor":
+        return ("student", "teacher")
+    return ("student",) if node.stage == "evaluate" else ()
 
 
 def _local(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 from eval.benchmarks import BENCHMARKS
@@ -19,16 +18,6 @@ Compose = Callable[..., Experiment]
 def test_this_versions_parts_are_the_registered_ones() -> None:
     assert set(requirements.BENCHMARKS) == set(BENCHMARKS)
     assert set(requirements.DIALECTS) == set(DIALECTS)
-
-
-def test_servers_elsewhere_need_neither_gpu_nor_vllm_here(composed: Compose) -> None:
-    needs = {}
-    for kind in ("local", "external"):
-        urls = [f"serve.{role}.urls=[http://host:8000]" for role in ("student", "teacher")]
-        e = composed("experiment=mini", "engine=vllm", f"serve={kind}", *urls)
-        needs[kind] = [item for item in missing(e, build(e)) if "vllm" in item]
-    assert needs["external"] == []
-    assert len(needs["local"]) == (not requirements.gpus()) + (find_spec("vllm") is None)
 
 
 def test_only_the_models_of_the_nodes_to_do_are_needed(composed: Compose) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tessy.records import Trajectory, read_jsonl
 from tests.engines.serving.parts import processes
-from tests.test_whole_path import results, run
+from tests.test_whole_path import command, results
 
 
+@pytest.mark.timeout(900)  # servers start four times
 def test_a_tessy_run_over_local_servers_ends_with_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outputs = tmp_path / "outputs"
     monkeypatch.setenv("TESSY_TEST_MARK", str(outputs))  # all processes of the run inherit it
-    done = run(outputs, "engine=vllm", "serve=local", "method=[tessy]", "tracking=none")
+    options = ("engine=vllm", "serve=local", "method=[tessy]", "tracking=none")
+    done = subprocess.run(
+        command(outputs, *options), cwd=tmp_path, capture_output=True, text=True, timeout=880
+    )
     assert done.returncode == 0, done.stderr
     assert [r["method"] for r in results(outputs)] == ["base", "tessy"]
     (folder,) = (outputs / "artifacts" / "synthesize").iterdir()

@@ -122,13 +122,11 @@ def _ports(configs: Mapping[Writer, ServerConfig]) -> dict[Writer, list[int]]:
 
 
 async def _all_up(servers: Sequence[Server]) -> None:
-    with progress.waiting(len(servers), "servers", "up") as line:
+    with progress.waiting() as show:
         while absent := [server.name for server in servers if not server.up.is_set()]:
-            line.set_postfix_str("waiting for " + ", ".join(absent), refresh=False)
-            line.update(len(servers) - len(absent) - line.n)
+            up = len(servers) - len(absent)
+            show(f"servers: {up} of {len(servers)} up, waiting for {', '.join(absent)}")
             await asyncio.sleep(_ASK_SECONDS)
-        line.set_postfix_str("", refresh=False)
-        line.update(len(servers) - line.n)
 
 
 async def _keep(
