@@ -16,7 +16,7 @@ from tessy.pipeline.graph import Node
 # What this version can do of what the configuration can say.
 ENGINES = ("transformers",)
 QUESTIONS = ("mini",)
-PREDICTORS = ("checkpoint",)
+PREDICTORS = ("checkpoint", "train")
 DIALECTS = ("qwen3", "gpt_oss")
 BENCHMARKS = ("mini",)
 LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs and DeepSpeed
@@ -58,12 +58,14 @@ def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
     needed: dict[str, str] = {}
     for node in todo:
         kind = node.config.get("kind")
-        if node.stage in ("synthesize", "sft", "evaluate"):
+        if node.stage in ("predictor", "synthesize", "sft", "evaluate"):
             needed[e.student.path] = f"student {e.student.name}"
         if node.stage == "predictor" or (node.stage == "synthesize" and kind != "student_only"):
             needed[e.teacher.path] = f"teacher {e.teacher.name}"
         if node.stage == "predictor":
             needed[e.predictor.base] = f"predictor {e.predictor.name}, to train from"
+            if e.predictor.annotator == "model":
+                needed[e.annotator.path] = f"annotator {e.annotator.name}"
         if kind == "tessy" and e.predictor.source == "checkpoint":
             needed[e.predictor.student] = f"predictor {e.predictor.name}, for the student"
             needed[e.predictor.teacher] = f"predictor {e.predictor.name}, for the teacher"

@@ -116,6 +116,12 @@ def test_a_misspelt_override_is_refused_with_the_nearest_name(override: str, mes
         ("name=a/../b", "is no name for a folder"),
         ("mini.seeds=[1,2]", "without the miniature world"),
         ("stage=[]", "set stage=all"),
+        ("predictor.base=''", "predictor.base='' with predictor.source=train"),
+        ("predictor.source=checkpoint", "predictor.student='' with predictor.source=checkpoint"),
+        ("predictor.segments=0", "set predictor.segments above 0"),
+        ("predictor.batch=10", "not a multiple of predictor.micro_batch=32"),
+        ("predictor.validation_share=1", "is not between 0 and 1"),
+        ("predictor.annotator=mini", "knows the style of the miniature world only"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_place(
