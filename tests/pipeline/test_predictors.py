@@ -17,7 +17,7 @@ import pytest
 
 from tessy.boundary.segments import LabelledSegment
 from tessy.boundary.words import words
-from tessy.config import Experiment
+from tessy.config import Experiment, QuestionsConfig
 from tessy.errors import DataError
 from tessy.pipeline.predictors import train_predictors
 from tessy.questions.mini import load
@@ -134,7 +134,7 @@ def test_more_responses_are_sampled_until_there_are_segments_enough(
     e = small(composed(*SMALL), segments=24, segments_per_response=40, epochs=1)
     folder = tmp_path / "few"
     folder.mkdir()
-    counts = train_predictors(load(0, 12), e, folder, "predictor")
+    counts = train_predictors(load(QuestionsConfig("mini", 12, 12), 0), e, folder, "predictor")
     for writer in ("student", "teacher"):
         assert counts[f"{writer}.annotated"] == 24
         assert counts[f"{writer}.responses"] > 1
@@ -147,7 +147,7 @@ def test_a_model_that_cannot_think_is_named(composed: Compose, tmp_path: Path) -
     with pytest.raises(
         DataError, match=r"responses of student mini-qwen3 have no thinking .* 14 fa"
     ):
-        train_predictors(load(0, 12), e, tmp_path, "predictor")
+        train_predictors(load(QuestionsConfig("mini", 12, 12), 0), e, tmp_path, "predictor")
 
 
 def test_an_annotator_whose_answers_are_useless_is_named(composed: Compose, tmp_path: Path) -> None:
@@ -155,11 +155,11 @@ def test_an_annotator_whose_answers_are_useless_is_named(composed: Compose, tmp_
     e = composed(*SMALL, "predictor.annotator=student", "predictor.annotation_tokens=32")
     e = dataclasses.replace(e, student=dataclasses.replace(e.student, context=2048))
     with pytest.raises(DataError, match="answers of the annotator none can be used") as error:
-        train_predictors(load(0, 12), e, tmp_path, "predictor")
+        train_predictors(load(QuestionsConfig("mini", 12, 12), 0), e, tmp_path, "predictor")
     assert "truncated" in error.value.what and "predictor.annotator" in error.value.mend
 
 
 def test_segments_of_one_question_are_not_enough(composed: Compose, tmp_path: Path) -> None:
     e = composed(*SMALL)
     with pytest.raises(DataError, match="of 1 question cannot be split"):
-        train_predictors(load(0, 1), e, tmp_path, "predictor")
+        train_predictors(load(QuestionsConfig("mini", 1, 1), 0), e, tmp_path, "predictor")
