@@ -6,7 +6,6 @@ journals, labelled segments follow from them, and the trainings have checkpoints
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import math
 from collections import Counter
@@ -20,6 +19,7 @@ from tessy.checkpoints import locate
 from tessy.config import Experiment, MethodConfig, ModelConfig
 from tessy.dialects import load_dialect
 from tessy.engines import ModelSpec, open_engines
+from tessy.engines.loop import run
 from tessy.errors import DataError
 from tessy.journal import replace_lines
 from tessy.pipeline.disk import write_json
@@ -133,7 +133,7 @@ def _annotated(
             for writer in WRITERS
         }
         if any(s.name not in answers[w].by_segment for w in WRITERS for s in segments[w]):
-            asyncio.run(_ask(segments, answers, e, folder, label))
+            run(_ask(segments, answers, e, folder, label), e.engine)
         made: dict[Writer, tuple[list[LabelledSegment], Counter[str]]] = {}
         for writer in WRITERS:
             kept, counts = usable(segments[writer], answers[writer])
