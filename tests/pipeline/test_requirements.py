@@ -71,8 +71,8 @@ def test_who_is_served_elsewhere_needs_a_tokenizer_here_and_no_weights(
         ("external", ("synthesize", "sft"), True),
         ("local", ("synthesize",), True),
     ):
-        e = composed(
-            "experiment=mini", "engine=vllm", f"serve={serve}", f"student.path={tmp_path}/student"
-        )
+        urls = [f"serve.{role}.urls=[http://127.0.0.1:9]" for role in ("student", "teacher")]
+        model = f"student.path={tmp_path}/student"
+        e = composed("experiment=mini", "engine=vllm", f"serve={serve}", model, *urls)
         said = missing(e, [node for node in build(e) if node.stage in stages])
         assert any("lacks *.safetensors" in item for item in said) == lacks, (serve, stages)
