@@ -96,7 +96,8 @@ class ServeConfig:
     kind: Literal["local", "external"] = "local"  # started and stopped here, or reached by URL
     student: ServerConfig = field(default_factory=ServerConfig)  # also serves trained students
     teacher: ServerConfig = field(default_factory=ServerConfig)
-    stream_interval: int = 2  # serve=local: tokens a streamed chunk
+    annotator: ServerConfig = field(default_factory=ServerConfig)  # predictor.annotator=model
+    stream_interval: int = 2  # tokens a streamed chunk; a server may be set to more
     start_seconds: float = 1800.0  # until a server that was started must be healthy
     stall_seconds: float = 120.0  # without a token, after which a request is given up and repeated
     retries: int = 5  # repetitions of one request before its sample is recorded as failed
@@ -128,8 +129,24 @@ class PredictorConfig:
     source: Literal["checkpoint", "train"]
     student: str = ""  # folder or hub id: judges what the student writes (source=checkpoint)
     teacher: str = ""  # the same for what the teacher writes
-    base: str = ""  # model to train them from (source=train)
-    segments: int = 0  # annotated thinking segments per predictor (source=train)
+    base: str = (
+        ""  # model to train them from, with its tokenizer (source=train; as all that follow)
+    )
+    segments: int = 0  # segments of thinking that are annotated, for each predictor
+    segment_words: int = 60  # words of a segment (the released predictors')
+    segments_per_response: int = (
+        20  # drawn from one response at most; more are cheaper, less varied
+    )
+    # Who marks the style in segments: teacher and student are the experiment's, model is that of
+    # the group `annotator`, mini is the grammar of the miniature world.
+    annotator: Literal["teacher", "student", "model", "mini"] = "teacher"
+    annotation_tokens: int = 4096  # of its answer, thinking included; what is longer is dropped
+    validation_share: float = 0.05  # of the questions, whose segments measure and train nothing
+    epochs: int = 3
+    batch: int = 32  # segments an optimizer step
+    micro_batch: int = 32  # segments a forward pass; accumulation is derived
+    learning_rate: float = 1e-5  # peak; falls linearly to zero
+    max_length: int = 512  # tokens of a segment; longer ones are dropped and counted
     device: Literal["auto", "cpu", "cuda"] = "auto"  # where they read, in this process
     window: int = 200  # tokens before a span that they see, at most
     label_shift: int = 0  # 1: the output at a token labels the next one (the released predictors)
@@ -230,6 +247,7 @@ class Experiment:
     serve: ServeConfig
     questions: QuestionsConfig
     predictor: PredictorConfig
+    annotator: ModelConfig  # predictor.annotator=model
     methods: Mapping[str, MethodConfig]
     benchmarks: Mapping[str, BenchmarkConfig]
     train: TrainConfig
@@ -316,6 +334,7 @@ def check(experiment: Experiment) -> None:
     for place, sampling in samplings.items():
         _check_sampling(place, sampling)
     _check_servers(e)
+    _check_predictor(e)
     _check_combinations(e)
     _check_local_servers(e.serve)
 
@@ -338,6 +357,41 @@ def _check_questions(questions: QuestionsConfig) -> None:
         raise ConfigError(
             f"questions.path={questions.path!r} is read with questions=file only",
             "set questions=file, or leave questions.path empty",
+        )
+
+
+def _check_predictor(e: Experiment) -> None:
+    p = e.predictor
+    needed = ("base",) if p.source == "train" else ("student", "teacher")
+    for option in needed:
+        if not getattr(p, option):
+            raise ConfigError(
+                f"predictor.{option}='' with predictor.source={p.source}",
+                f"set predictor.{option} to a folder or a hub id",
+            )
+    if p.source == "checkpoint":
+        return
+    options = ("segments", "segment_words", "segments_per_response", "annotation_tokens")
+    for option in (*options, "epochs", "batch", "micro_batch", "learning_rate", "max_length"):
+        if getattr(p, option) <= 0:
+            raise ConfigError(
+                f"predictor.{option}={getattr(p, option)} must be positive",
+                f"set predictor.{option} above 0",
+            )
+    if not 0 < p.validation_share < 1:
+        raise ConfigError(
+            f"predictor.validation_share={p.validation_share} is not between 0 and 1",
+            "set the share of the questions that are held out, such as 0.05",
+        )
+    if p.batch % p.micro_batch:
+        raise ConfigError(
+            f"predictor.batch={p.batch} is not a multiple of predictor.micro_batch={p.micro_batch}",
+            "choose a micro_batch that divides the batch",
+        )
+    if p.annotator == "mini" and e.questions.source != "mini":
+        raise ConfigError(
+            "predictor.annotator=mini knows the style of the miniature world only",
+            "set predictor.annotator=teacher",
         )
 
 

@@ -20,7 +20,8 @@ from benchmarks.synthesis.engine import SimulatedPredictor
 from benchmarks.synthesis.loopback_server import serve
 from benchmarks.synthesis.ours import Orchestration, make_cast
 from benchmarks.synthesis.world import CONTEXT, World
-from tessy.config import ServeConfig
+from tessy.config import EngineConfig, ServeConfig
+from tessy.engines.loop import run
 from tessy.engines.vllm import VllmEngine, connect
 from tessy.records import Writer
 from tessy.synthesis.cooperate import Accepted
@@ -37,7 +38,7 @@ class Load:
     scale: float = 1.0  # of their lengths
     token_seconds: float = 0.02  # between two tokens of a row
     interval: int = 2  # tokens a streamed chunk
-    warm_up: float = 2.0  # seconds
+    warm_up: float = 4.0  # seconds
     measured: float = 15.0  # seconds
 
 
@@ -48,10 +49,6 @@ class Cost:
     total: float
     user: float  # of it, outside of the operating system
     rate: float
-
-
-_TOKEN_SECONDS = 0.02
-_WARM_UP, _MEASURED = 2.0, 15.0  # seconds
 
 
 def client_cost(folder: Path, load: Load) -> Cost:
@@ -67,7 +64,7 @@ def client_cost(folder: Path, load: Load) -> Cost:
         with Journal(folder / "journal.jsonl") as journal:
             _write_half(world, journal)
         with Journal(folder / "journal.jsonl") as journal:
-            return asyncio.run(_measure(world, ports, journal, load))
+            return run(_measure(world, ports, journal, load), EngineConfig("vllm"))
     finally:
         server.terminate()
         server.join()
@@ -101,7 +98,6 @@ async def _measure(world: World, ports: dict[Writer, int], journal: Journal, loa
             make_samples(cast, METHODS["tessy"], tasks, journal, load.samples)
         )
         await asyncio.wait([work], timeout=load.warm_up)  # all have read what there is by then
-        await asyncio.wait([work], timeout=load.warm_up)
         offset, began = journal.path.stat().st_size, os.times()
         await asyncio.wait([work], timeout=load.measured)
         ended, kept = os.times(), _kept(journal.path, offset)

@@ -21,7 +21,7 @@ from tessy.synthesis.needs import NEEDS
 
 # What this version can do of what the configuration can say.
 ENGINES = ("transformers", "vllm")
-PREDICTORS = ("checkpoint",)
+PREDICTORS = ("checkpoint", "train")
 BENCHMARKS = ("mini",)
 LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs and DeepSpeed
 
@@ -65,12 +65,14 @@ def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
     needed: dict[str, str] = {}
     for node in todo:
         predictors = node.stage == "synthesize" and NEEDS[node.config["kind"]].predictors
-        if node.stage in ("synthesize", "sft", "evaluate"):  # whoever writes, it counts the tokens
+        if node.stage in ("predictor", "synthesize", "sft", "evaluate"):  # it counts the tokens
             needed[e.student.path] = f"student {e.student.name}"
         if node.stage == "predictor" or _teacher_writes(node):
             needed[e.teacher.path] = f"teacher {e.teacher.name}"
         if node.stage == "predictor":
             needed[e.predictor.base] = f"predictor {e.predictor.name}, to train from"
+            if e.predictor.annotator == "model":
+                needed[e.annotator.path] = f"annotator {e.annotator.name}"
         if predictors and e.predictor.source == "checkpoint":
             needed[e.predictor.student] = f"predictor {e.predictor.name}, for the student"
             needed[e.predictor.teacher] = f"predictor {e.predictor.name}, for the teacher"

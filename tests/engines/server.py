@@ -203,9 +203,11 @@ class TinyServer:
                 await self._generate(request, response, asked, prompt, planned, ended)
             await response.write(b"data: [DONE]\n\n")
             await response.write_eof()
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             self.seen["cancelled"] += not ended[0]
             raise
+        except ConnectionError:  # the client had gone before the cancellation came
+            self.seen["cancelled"] += not ended[0]
         finally:
             del self._open[id(request)]
         return response

@@ -168,15 +168,15 @@ def test_the_key_is_sent_and_never_shown(
             await open_over(tiny["student"], server.url, variable="TESSY_TEST_KEY")
             server.words = f"request with header Bearer {KEY} failed"
             server.fail("status", times=9)
-            with pytest.raises(EngineError) as error:
+            with pytest.raises(TessyError) as error:
                 await open_over(tiny["student"], server.url, variable="TESSY_TEST_KEY")
             said.append(str(error.value))
             server.fail("status", times=9, where=lambda prompt: len(prompt) == 1)
-            with pytest.raises(EngineError) as error:
+            with pytest.raises(TessyError) as error:
                 await open_over(tiny["student"], server.url, variable="TESSY_TEST_KEY")
             said.append(str(error.value))
             server.key = "another"
-            with pytest.raises(EngineError) as error:
+            with pytest.raises(TessyError) as error:
                 await open_over(tiny["student"], server.url, variable="TESSY_TEST_KEY")
             said.append(str(error.value))
         return said

@@ -30,6 +30,20 @@ def test_only_the_models_of_the_nodes_to_do_are_needed(composed: Compose) -> Non
     assert models(e, [nodes[-1]]) == {}
 
 
+def test_trained_predictors_need_a_base_and_an_annotator(composed: Compose) -> None:
+    e = composed("predictor.annotator=model")
+    training = [node for node in build(e) if node.stage == "predictor"]
+    assert set(models(e, training)) == {
+        "Qwen/Qwen3-8B",
+        "openai/gpt-oss-120b",
+        "Qwen/Qwen3-0.6B-Base",
+        "Qwen/Qwen3-32B",
+    }
+    synthesis = [node for node in build(e) if node.stage == "synthesize"]
+    assert set(models(e, synthesis)) == {"Qwen/Qwen3-8B", "openai/gpt-oss-120b"}
+    assert not any("predictor" in item for item in missing(e, training) if "source" in item)
+
+
 def test_a_checkpoint_without_tokenizer_is_named(composed: Compose, tmp_path: Path) -> None:
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_text("{}")

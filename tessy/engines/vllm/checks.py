@@ -10,7 +10,7 @@ import msgspec
 
 from tessy.engines.vllm.client import Client
 from tessy.engines.vllm.metrics import CacheMetrics, read_metrics
-from tessy.engines.vllm.protocol import Event, refusal, server_words
+from tessy.engines.vllm.protocol import Event, refusal, server_words, stream_fault
 from tessy.errors import CheckpointError, EngineError
 from tessy.records import Writer
 
@@ -100,7 +100,7 @@ def wanted(role: Writer, path: str, folder: Path, max_context: int) -> Wanted:
     added = sorted(tokenizer.get_added_vocab(), key=tokenizer.get_added_vocab().__getitem__)
     sample = "\n".join(tokenizer.decode([i]) for i in _spread(ids)).replace("\ufffd", "")
     texts = (_TEXT, "".join(_spread(added)), sample)
-    encoded = [(t, list(tokenizer.encode(t, add_special_tokens=False))) for t in texts]
+    encoded = [(t, list(tokenizer.encode(t, add_special_tokens=False))) for t in texts if t]
     return Wanted(role, path, folder, max_context, tuple(encoded), ids[-1])
 
 
@@ -188,13 +188,14 @@ async def _check_token_ids(client: Client, model: str, want: Wanted) -> None:
     if status != 200 or not lines:
         _accept(client, want, Event, status, answer)
     events = [_accept(client, want, Event, status, line) for line in lines if line != b"[DONE]"]
-    for event in events:
-        if event.error is not None:  # vLLM finds out when its response has begun
-            raise EngineError(
-                f"{want.role} server {client.url} refuses a prompt of id {want.highest}, the "
-                f"highest of {want.folder}: {client.shown(server_words(lines[0]))}",
-                f"serve the model that {want.role}.path names",
-            )
+    for fault in (stream_fault(event.error) for event in events if event.error is not None):
+        if fault.passing:
+            raise fault
+        raise EngineError(  # vLLM finds out when its response has begun
+            f"{want.role} server {client.url} refuses a prompt of id {want.highest}, the highest "
+            f"of {want.folder}: {client.shown(fault.words)}",
+            f"serve the model that {want.role}.path names",
+        )
     if sum(len(choice.token_ids or ()) for event in events for choice in event.choices) != 1:
         raise _no_ids(client, want)
 

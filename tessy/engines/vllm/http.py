@@ -82,8 +82,8 @@ class Address:
         except OSError as error:
             self.ip = ""
             raise Fault("unreachable", str(error)) from None
-        if not self.ip:
-            self.ip = transport.get_extra_info("peername", ("",))[0]
+        if peer := transport.get_extra_info("peername"):  # none if it is closed already
+            self.ip = peer[0]
 
 
 class ResponseReader:

@@ -111,6 +111,13 @@ def refusal(status: int | str | None, words: str) -> Fault:
     return Fault(f"http_{code}", f"HTTP {code}: {words}", passing)
 
 
+def stream_fault(error: Problem | str) -> Fault:
+    """What an error in the stream means."""
+    if isinstance(error, str):
+        return Fault("error", error)
+    return refusal(error.code, error.message)
+
+
 def server_words(answer: bytes) -> str:
     """What a server says in the body of an error, on one line."""
     try:

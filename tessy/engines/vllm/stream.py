@@ -8,7 +8,7 @@ import msgspec
 
 from tessy.engines.base import EngineFinish
 from tessy.engines.vllm.http import Exchange, Fault
-from tessy.engines.vllm.protocol import decode_event, refusal, server_words
+from tessy.engines.vllm.protocol import decode_event, refusal, server_words, stream_fault
 
 _LONG = 2048  # bytes; an event that is no longer is quickly decoded
 _PROMPT = b'"prompt_token_ids":['
@@ -85,10 +85,7 @@ class Stream(Exchange):
         except msgspec.DecodeError as error:
             raise Fault("garbled", f"an event is no JSON of a completion ({error})") from None
         if event.error is not None:
-            problem = event.error
-            if isinstance(problem, str):
-                raise Fault("error", problem)
-            raise refusal(problem.code, problem.message)
+            raise stream_fault(event.error)
         for choice in event.choices:
             self._choice(choice.token_ids or [], choice.finish_reason, choice.stop_reason)
             if self.ended:
