@@ -136,9 +136,13 @@ def tessy(roles: dict[Writer, Role], prompt: str, max_tokens: int) -> list[tuple
     ]
     if end == "length":
         return [*thinking]
-    written = "".join(letter for _, letter in letters)
-    begun = student.prompt_ids(messages) + student.thinking_ids(written)
+    left = max_tokens - sum(student.count(text) for _, _, text in thinking)
+    begun = student.prompt_ids(messages) + student.thinking_ids("".join(c for _, c in letters))
     answer: list[int] = []
-    while (token := next_token(roles["student"], begun + answer)) not in student.stop_ids:
+    while len(answer) < left:
+        token = next_token(roles["student"], begun + answer)
+        if token in student.stop_ids:
+            break
         answer.append(token)
-    return [*thinking, ("student", "answer", student.decode(answer).strip("\n"))]
+    text = student.decode(answer).strip("\n")
+    return [*thinking, *([("student", "answer", text)] if text else [])]

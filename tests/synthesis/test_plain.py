@@ -19,6 +19,8 @@ from tessy.questions import mini
 from tessy.records import Trajectory, Writer, read_jsonl
 from tessy.synthesis.cast import Setup
 from tessy.synthesis.run import synthesize
+from tests.synthesis.parts import QUESTIONS as ASKED
+from tests.synthesis.parts import biased, run
 from tests.synthesis.plain import Role, load_role, tessy
 
 SETUP = Setup(
@@ -57,3 +59,27 @@ def test_greedy_trajectories_are_those_of_the_plain_algorithm(tmp_path: Path) ->
         synthesize(QUESTIONS, samples, dataclasses.replace(SETUP, engine=engine), folder, "tessy")
         done = read_jsonl(folder / "trajectories.jsonl", Trajectory)
         assert [spans(t) for t in done] == want, f"stream={stream}"
+
+
+def test_so_are_those_of_two_whose_every_word_is_rejected(
+    tiny: dict[str, Path], tmp_path: Path
+) -> None:
+    limit = 40
+    models = tiny | {
+        "student_judge": biased(tiny, tmp_path / "capability", style=False),
+        "teacher_judge": biased(tiny, tmp_path / "style", style=True),
+    }
+    roles: dict[Writer, Role] = {
+        "student": load_role("student", tiny["student"], "qwen3", models["student_judge"]),
+        "teacher": load_role("teacher", tiny["teacher"], "gpt_oss", models["teacher_judge"]),
+    }
+    done, counts = run(
+        models,
+        tmp_path / "run",
+        samples=[(q.question_id, 0) for q in ASKED],
+        limit=limit,
+        temperature=0.0,
+        predictors=("student_judge", "teacher_judge"),
+    )
+    assert counts["forced"] > len(ASKED)
+    assert [spans(t) for t in done] == [tessy(roles, q.prompt, limit) for q in ASKED]
