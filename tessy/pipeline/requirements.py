@@ -136,7 +136,8 @@ def _questions(e: Experiment, stages: set[str]) -> Iterator[str]:
 def _check_templates(e: Experiment, todo: Iterable[Node]) -> None:
     """Refuse arguments that a chat template does not take, of the models that are here."""
     needed = models(e, todo)
-    for role, model in (("student", e.student), ("teacher", e.teacher)):
+    roles = {"student": e.student, "teacher": e.teacher, "annotator": e.annotator}
+    for role, model in roles.items():
         if model.path in needed:
             try:
                 folder = locate(model.path, weights=False)
@@ -152,6 +153,8 @@ def _not_in_this_version(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
             used = [("questions", e.questions.source, tuple(QUESTIONS))]
         elif node.stage == "predictor":
             used = [("predictor.source", e.predictor.source, PREDICTORS)]
+            if e.predictor.annotator == "model":
+                used.append(("annotator.dialect", e.annotator.dialect, tuple(DIALECTS)))
         elif node.stage in ("synthesize", "evaluate"):
             used = [
                 ("engine", e.engine.kind, ENGINES),
