@@ -78,10 +78,9 @@ class TinyServer(Claims):
         """Let the next `times` completions fail whose prompts satisfy `where`.
 
         Args:
-            kind: status: answer with `status`; hang: send no more; chatter: only
-                comments, as a proxy may; drop: reset the connection;
-                unfinished: end the stream without a finish_reason; short: say `length` too early;
-                error_event: an error of code `status` in the stream; garbage: a malformed event.
+            kind: status: answer with `status`; hang: send no more; chatter: only comments, as a
+                proxy may; drop: reset the connection; unfinished: end without a finish_reason;
+                short: say `length` too early; error_event: an error of code `status`; garbage.
             after: ids that are sent before that (not of kind status).
             where: by default all but the checks, whose prompt is one id.
         """
