@@ -26,6 +26,7 @@ from tessy.dialects import load_dialect
 from tessy.dialects.base import Dialect
 from tessy.engines import ModelSpec, open_engines
 from tessy.engines.base import Completion, Engine, Request, complete
+from tessy.engines.loop import run
 from tessy.errors import ArtifactError
 from tessy.progress import bar
 from tessy.records import Finish, JudgedAnswer, Problem, Verdict
@@ -98,7 +99,7 @@ def evaluate(
                 hosting = _Hosting(
                     engine, serve, folder / SERVERS, model_path, model.tensor_parallel
                 )
-                asyncio.run(_answer_all(work, todo, hosting, judge.workers, progress))
+                run(_answer_all(work, todo, hosting, judge.workers, progress), engine)
         journal.finish(order)
         return (
             _counts([journal.answers[key] for key in order])

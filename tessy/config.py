@@ -96,6 +96,7 @@ class ServeConfig:
     kind: Literal["local", "external"] = "local"  # started and stopped here, or reached by URL
     student: ServerConfig = field(default_factory=ServerConfig)  # also serves trained students
     teacher: ServerConfig = field(default_factory=ServerConfig)
+    annotator: ServerConfig = field(default_factory=ServerConfig)  # predictor.annotator=model
     stream_interval: int = 2  # tokens a streamed chunk; a server may be set to more
     start_seconds: float = 1800.0  # until a server that was started must be healthy
     stall_seconds: float = 120.0  # without a token, after which a request is given up and repeated
@@ -128,8 +129,24 @@ class PredictorConfig:
     source: Literal["checkpoint", "train"]
     student: str = ""  # folder or hub id: judges what the student writes (source=checkpoint)
     teacher: str = ""  # the same for what the teacher writes
-    base: str = ""  # model to train them from (source=train)
-    segments: int = 0  # annotated thinking segments per predictor (source=train)
+    base: str = (
+        ""  # model to train them from, with its tokenizer (source=train; as all that follow)
+    )
+    segments: int = 0  # segments of thinking that are annotated, for each predictor
+    segment_words: int = 60  # words of a segment (the released predictors')
+    segments_per_response: int = (
+        20  # drawn from one response at most; more are cheaper, less varied
+    )
+    # Who marks the style in segments: teacher and student are the experiment's, model is that of
+    # the group `annotator`, mini is the grammar of the miniature world.
+    annotator: Literal["teacher", "student", "model", "mini"] = "teacher"
+    annotation_tokens: int = 4096  # of its answer, thinking included; what is longer is dropped
+    validation_share: float = 0.05  # of the questions, whose segments measure and train nothing
+    epochs: int = 3
+    batch: int = 32  # segments an optimizer step
+    micro_batch: int = 32  # segments a forward pass; accumulation is derived
+    learning_rate: float = 1e-5  # peak; falls linearly to zero
+    max_length: int = 512  # tokens of a segment; longer ones are dropped and counted
     device: Literal["auto", "cpu", "cuda"] = "auto"  # where they read, in this process
     window: int = 200  # tokens before a span that they see, at most
     label_shift: int = 0  # 1: the output at a token labels the next one (the released predictors)
@@ -230,6 +247,7 @@ class Experiment:
     serve: ServeConfig
     questions: QuestionsConfig
     predictor: PredictorConfig
+    annotator: ModelConfig  # predictor.annotator=model
     methods: Mapping[str, MethodConfig]
     benchmarks: Mapping[str, BenchmarkConfig]
     train: TrainConfig
@@ -316,7 +334,9 @@ def check(experiment: Experiment) -> None:
     for place, sampling in samplings.items():
         _check_sampling(place, sampling)
     _check_servers(e)
+    _check_predictor(e)
     _check_combinations(e)
+    _check_local_servers(e.serve)
 
 
 def _check_questions(questions: QuestionsConfig) -> None:
@@ -340,6 +360,41 @@ def _check_questions(questions: QuestionsConfig) -> None:
         )
 
 
+def _check_predictor(e: Experiment) -> None:
+    p = e.predictor
+    needed = ("base",) if p.source == "train" else ("student", "teacher")
+    for option in needed:
+        if not getattr(p, option):
+            raise ConfigError(
+                f"predictor.{option}='' with predictor.source={p.source}",
+                f"set predictor.{option} to a folder or a hub id",
+            )
+    if p.source == "checkpoint":
+        return
+    options = ("segments", "segment_words", "segments_per_response", "annotation_tokens")
+    for option in (*options, "epochs", "batch", "micro_batch", "learning_rate", "max_length"):
+        if getattr(p, option) <= 0:
+            raise ConfigError(
+                f"predictor.{option}={getattr(p, option)} must be positive",
+                f"set predictor.{option} above 0",
+            )
+    if not 0 < p.validation_share < 1:
+        raise ConfigError(
+            f"predictor.validation_share={p.validation_share} is not between 0 and 1",
+            "set the share of the questions that are held out, such as 0.05",
+        )
+    if p.batch % p.micro_batch:
+        raise ConfigError(
+            f"predictor.batch={p.batch} is not a multiple of predictor.micro_batch={p.micro_batch}",
+            "choose a micro_batch that divides the batch",
+        )
+    if p.annotator == "mini" and e.questions.source != "mini":
+        raise ConfigError(
+            "predictor.annotator=mini knows the style of the miniature world only",
+            "set predictor.annotator=teacher",
+        )
+
+
 def _check_sampling(place: str, sampling: SamplingConfig) -> None:
     if sampling.temperature < 0:
         raise ConfigError(
@@ -349,6 +404,32 @@ def _check_sampling(place: str, sampling: SamplingConfig) -> None:
         raise ConfigError(f"{place}.top_p={sampling.top_p} is outside (0, 1]", "use 1.0 for no cut")
     if sampling.top_k < 0:
         raise ConfigError(f"{place}.top_k={sampling.top_k} is negative", "use 0 for no cut")
+
+
+def _check_local_servers(serve: ServeConfig) -> None:
+    if serve.start_seconds <= 0:
+        raise ConfigError(
+            f"serve.start_seconds={serve.start_seconds:g} must be positive",
+            "give a server the minutes that loading its weights takes",
+        )
+    if serve.restarts < 0:
+        raise ConfigError(f"serve.restarts={serve.restarts} is negative", "use 0 for none")
+    for role in ROLES:
+        server = serve.of(role)
+        if server.replicas < 1:
+            raise ConfigError(f"serve.{role}.replicas={server.replicas}", "set it to 1 or more")
+        if not 0 < server.memory_share <= 1:
+            raise ConfigError(
+                f"serve.{role}.memory_share={server.memory_share} is outside (0, 1]",
+                "set the part of each GPU's memory that a server may take",
+            )
+        last = server.port + server.replicas - 1
+        if server.port and not 1024 <= server.port <= last <= 65535:
+            raise ConfigError(
+                f"serve.{role}.port={server.port} with {server.replicas} replicas leaves 1024 to "
+                "65535",
+                "choose another, or 0 for free ones",
+            )
 
 
 def _check_servers(e: Experiment) -> None:

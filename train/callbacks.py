@@ -33,10 +33,15 @@ class Curve(TrainerCallback):
     A line holds `step` (from 1), `epoch` (fraction), `loss` (mean over the completion tokens of
     the global batch, before the update), `learning_rate`, `grad_norm` (before clipping), `tokens`
     (of the global batch, without padding) and `tokens_per_second`, which alone is not reproducible.
+
+    Args:
+        path: of the curve.
+        options: the group of options that an error speaks of.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: str) -> None:
         self.path = path
+        self.options = options
         self.seen = 0.0  # tokens since this process began
         self.began = 0.0
 
@@ -56,8 +61,7 @@ class Curve(TrainerCallback):
                 raise TrainingError(
                     f"{name} is {logs[name]} at step {state.global_step} of {state.max_steps}, "
                     f"learning rate {logs['learning_rate']:.3g} (curve: {self.path})",
-                    "lower train.learning_rate or train.max_grad_norm; the checkpoint before it "
-                    "is kept",
+                    f"lower {self.options}.learning_rate; the checkpoint before it is kept",
                 )
         tokens, self.seen = logs["num_tokens"] - self.seen, logs["num_tokens"]
         if not state.is_world_process_zero:

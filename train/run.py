@@ -20,17 +20,6 @@ if TYPE_CHECKING:
     from train.trainer import Trainer
 
 CHECKPOINTS, MODEL = "checkpoints", "model"
-# Files that make up a tokenizer, in whatever family; copied as they are, so that the tuned model
-# reads and writes exactly the ids that it was trained on.
-TOKENIZER_FILES = (
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template*",
-    "vocab.*",
-    "merges.txt",
-    "generation_config.json",
-)
 
 
 def finetune(
@@ -99,7 +88,7 @@ def _train(
     import torch
 
     from train.callbacks import Curve, Progress, Schedule, rewind
-    from train.trainer import newest_checkpoint, storage
+    from train.checkpoints import newest_checkpoint, storage
 
     model = _load(source)
     count = threads(model.num_parameters())
@@ -111,7 +100,7 @@ def _train(
     resumed = newest_checkpoint(folder / CHECKPOINTS)
     rewind(folder / CURVE, int(resumed.name.split("-")[1]) if resumed else 0)
     progress = Progress(label, steps.steps)
-    callbacks = [Schedule(steps.save_at), Curve(folder / CURVE), progress]
+    callbacks = [Schedule(steps.save_at), Curve(folder / CURVE, "train"), progress]
     trainer = _trainer(model, source, arguments, examples, callbacks)
     try:
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
@@ -171,14 +160,14 @@ def _publish(model: Any, source: Path, target: Path, bf16: bool) -> None:
     """Write weights, configuration and the student's own tokenizer, complete or not at all."""
     import torch
 
+    from train.checkpoints import copy_tokenizer
+
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     if bf16:
         model.to(torch.bfloat16)  # as it was computed with, and will be served
     model.save_pretrained(partial)
-    for pattern in TOKENIZER_FILES:
-        for file in source.glob(pattern):
-            shutil.copyfile(file, partial / file.name)
+    copy_tokenizer(source, partial)
     # Training all parameters changes no setting but the precision; the trainer's own edits (no
     # key-value cache, other stop ids) are not wanted.
     settings = json.loads((source / "config.json").read_text(encoding="utf-8"))

@@ -13,9 +13,14 @@ from tessy.errors import ConfigError, nearest
 from tessy.records import Writer
 
 __all__ = ["ENGINES", "Chunk", "Completion", "Engine", "ModelSpec", "Request", "complete"]
-__all__ += ["open_engines"]
+__all__ += ["open_engines", "served_elsewhere"]
 
 ENGINES = ("transformers", "vllm")
+
+
+def served_elsewhere(config: EngineConfig, serve: ServeConfig) -> bool:
+    """Whether servers that run already generate, so that no weights are needed here."""
+    return config.kind == "vllm" and serve.kind == "external"
 
 
 @asynccontextmanager
@@ -43,17 +48,30 @@ async def open_engines(
     """
     if config.kind not in ENGINES:
         raise ConfigError(f"engine.kind={config.kind!r} is unknown", nearest(config.kind, ENGINES))
-    folders = {role: locate(str(model.path)) for role, model in models.items()}
+    weights = not served_elsewhere(config, serve)
+    folders = {role: locate(str(model.path), weights) for role, model in models.items()}
     async with AsyncExitStack() as stack:
         engines: dict[Writer, Engine] = {}
-        if config.kind == "vllm":
-            urls = await _urls(stack, models, folders, serve, logs)
+        if config.kind == "vllm" and models:
+            from tessy.engines.serving import Servers, local_servers
             from tessy.engines.vllm import connect
 
+            if serve.kind == "local":
+                servers = await stack.enter_async_context(
+                    local_servers(models, folders, serve, logs)
+                )
+            else:
+                servers = Servers(_urls(models, serve))
             for role, model in models.items():
                 engines[role] = await connect(
-                    role, str(model.path), folders[role], model.max_context, urls[role], serve
+                    role,
+                    str(model.path),
+                    folders[role],
+                    model.max_context,
+                    servers.urls[role],
+                    serve,
                 )
+                servers.counts[role] = engines[role].counts
                 stack.push_async_callback(engines[role].aclose)
         else:
             from tessy.engines.in_process import InProcessEngine
@@ -66,23 +84,12 @@ async def open_engines(
         yield engines
 
 
-async def _urls(
-    stack: AsyncExitStack,
-    models: Mapping[Writer, ModelSpec],
-    folders: Mapping[Writer, Path],
-    serve: ServeConfig,
-    logs: Path,
-) -> Mapping[Writer, Sequence[str]]:
-    """Base URLs of each role's servers; those that are started here stop with the stack."""
-    if serve.kind == "local":
-        from tessy.engines.serving import local_servers
-
-        return await stack.enter_async_context(local_servers(models, folders, serve, logs))
-    urls = {role: serve.of(role).urls for role in models}
+def _urls(models: Mapping[Writer, ModelSpec], serve: ServeConfig) -> dict[Writer, Sequence[str]]:
+    """Base URLs of servers that run already."""
     for role in models:
-        if not urls[role]:
+        if not serve.of(role).urls:
             raise ConfigError(
                 f"serve.{role}.urls is empty, and serve.kind=external starts no server",
                 f"set serve.{role}.urls=[http://host:8000], or serve=local",
             )
-    return urls
+    return {role: serve.of(role).urls for role in models}

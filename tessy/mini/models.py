@@ -51,7 +51,16 @@ def new_teacher(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
         num_local_experts=4,
         num_experts_per_tok=2,
         sliding_window=256,
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        # YaRN by a factor of 1 is plain RoPE; vLLM reads gpt-oss with YaRN only.
+        rope_parameters={
+            "rope_type": "yarn",
+            "rope_theta": 10000.0,
+            "factor": 1.0,
+            "original_max_position_embeddings": CONTEXT,
+            "beta_fast": 32.0,
+            "beta_slow": 1.0,
+            "truncate": False,
+        },
         tie_word_embeddings=False,
         **_ids(tokenizer),
     )

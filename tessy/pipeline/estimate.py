@@ -14,13 +14,15 @@ SCORING = 0.1  # tokens that the teacher writes about one candidate, of those th
 PEAK = 989e12  # bf16 FLOP/s of an H200
 DECODING = 0.025  # share of it while generating for some hundred samples
 TRAINING = 0.4  # share of it in fine-tuning
+TOKENS_AN_ANNOTATION = 300  # the annotator's thinking and its list of spans
+PREDICTOR_BYTES = 12e9  # two of 0.6B parameters, one of them with a state to resume from
 BYTES_A_TOKEN = 12  # text, journal and data set
 BYTES_A_PARAMETER = 16  # weights, master weights and optimizer of a state to resume from
 PROBLEMS = {"lcb_pro": 684, "ojbench": 232, "mini": 240}
 ASSUMPTIONS = (
     f"{TOKENS_A_SAMPLE:,} tokens a sample ({TOKENS_A_MINI_SAMPLE} in the miniature world), "
-    f"{ANSWER:.0%} of them the answer, H200 at {DECODING:.1%} of its peak when generating and "
-    f"{TRAINING:.0%} when training"
+    f"{ANSWER:.0%} of them the answer, {TOKENS_AN_ANNOTATION} an annotation, H200 at "
+    f"{DECODING:.1%} of its peak when generating and {TRAINING:.0%} when training"
 )
 
 
@@ -63,8 +65,7 @@ def estimate(node: Node, e: Experiment) -> Estimate:
         hours = 0 if mini else _decoding_hours(tokens, e.student.active_parameters)
         return Estimate(tokens, hours, tokens * BYTES_A_TOKEN)
     if node.stage == "predictor":
-        tokens = 2 * e.predictor.segments * 300  # a segment, its instruction and its annotation
-        return Estimate(tokens, _decoding_hours(tokens, e.teacher.active_parameters), 5e9)
+        return _predictor(e, length, mini)
     return Estimate()
 
 
@@ -79,6 +80,20 @@ def _written(node: Node) -> tuple[float, float]:
         "teacher_reference": (1.0, 0.0),
         "teacher_score": (candidates - 1.0, candidates * SCORING),
     }.get(node.config["kind"], (0.0, 1.0))  # the larger model bounds how fast both write in turn
+
+
+def _predictor(e: Experiment, length: int, mini: bool) -> Estimate:
+    """Both roles write responses to cut segments from, and an annotator marks each segment."""
+    p = e.predictor
+    written = p.segments / p.segments_per_response * length
+    annotator = {"student": e.student, "model": e.annotator}.get(p.annotator, e.teacher)
+    annotation = 0 if p.annotator == "mini" else 2 * p.segments * TOKENS_AN_ANNOTATION
+    tokens = 2 * written + annotation
+    if mini:
+        return Estimate(tokens, 0, 2 * e.student.parameters * BYTES_A_PARAMETER)
+    hours = sum(_decoding_hours(written, m.active_parameters) for m in (e.student, e.teacher))
+    hours += _decoding_hours(annotation, annotator.active_parameters)
+    return Estimate(tokens, hours, PREDICTOR_BYTES + 2 * written * BYTES_A_TOKEN)
 
 
 def _decoding_hours(tokens: float, active_parameters: float) -> float:

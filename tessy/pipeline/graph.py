@@ -27,6 +27,11 @@ STAGE_VERSIONS: Mapping[str, int] = {
     "evaluate": 1,
     "report": 1,
 }
+# Options of predictor.* that change what is trained; the others change how it is read.
+PREDICTOR_OPTIONS = (
+    *("segments", "segment_words", "segments_per_response", "annotator", "annotation_tokens"),
+    *("validation_share", "epochs", "batch", "learning_rate", "max_length", "label_shift"),
+)
 BASE = "base"  # the student before any training
 
 
@@ -145,15 +150,19 @@ def _questions(e: Experiment, world: int, where: str) -> Node:
 
 
 def _predictor(e: Experiment, questions: Node, where: str) -> Node:
-    config = {
-        "base": model_identity(e.predictor.base),
-        "segments": e.predictor.segments,
+    p = e.predictor
+    config: dict[str, Any] = {option: getattr(p, option) for option in PREDICTOR_OPTIONS}
+    config |= {
+        "base": model_identity(p.base),
         "student": _model(e, "student"),
         "teacher": _model(e, "teacher"),
+        "engine": e.engine.kind,
+        "sampling": dataclasses.asdict(e.sampling),
         "seed": e.seed,
     }
-    name = f"{e.predictor.name}{where}"
-    return Node("predictor", name, config, (questions,), questions.subject)
+    if p.annotator == "model":
+        config["annotator_model"] = _model(e, "annotator")
+    return Node("predictor", f"{p.name}{where}", config, (questions,), questions.subject)
 
 
 def _synthesize(
@@ -214,7 +223,7 @@ def _evaluate(e: Experiment, model: Node | None, key: str, subject: Subject, nam
 
 
 def _model(e: Experiment, role: str) -> dict[str, Any]:
-    model = e.student if role == "student" else e.teacher
+    model = {"student": e.student, "teacher": e.teacher, "annotator": e.annotator}[role]
     identity: dict[str, Any] = {
         "weights": model_identity(model.path),
         "dialect": model.dialect,

@@ -11,10 +11,11 @@ from rich.table import Table
 from tessy.checkpoints import locate
 from tessy.config import STAGES, Experiment
 from tessy.errors import TessyError
+from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import ASSUMPTIONS, Estimate, estimate
 from tessy.pipeline.graph import Node
-from tessy.pipeline.requirements import gpus, missing, models
+from tessy.pipeline.requirements import missing, models, weights
 from tessy.pipeline.store import Store
 
 
@@ -41,7 +42,9 @@ def show_plan(
     console.print(f"Estimates assume {ASSUMPTIONS}.", style="dim")
     _print_models(experiment, todo, console)
     free = free_bytes(store.outputs.absolute())
-    console.print(f"This machine: {gpus()} GPUs, {free / 1e9:.0f} GB free in {store.outputs}.")
+    console.print(
+        f"This machine: {len(visible_gpus())} GPUs, {free / 1e9:.0f} GB free in {store.outputs}."
+    )
     absent = missing(experiment, todo)
     if absent:
         console.print(f"\nMissing here, {len(absent)}:", style="bold red")
@@ -104,9 +107,10 @@ def _amounts(need: Estimate) -> tuple[str, str, str]:
 
 def _print_models(experiment: Experiment, todo: Sequence[Node], console: Console) -> None:
     console.print("\nModels and data:")
+    with_weights = weights(experiment, todo)
     for path, purpose in models(experiment, todo).items():
         try:
-            where = str(locate(path))
+            where = str(locate(path, path in with_weights))
         except TessyError:
             where = "not on this machine"
         console.print(f"  {purpose}: {path} ({where})", markup=False, highlight=False)

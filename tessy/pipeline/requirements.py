@@ -10,16 +10,19 @@ from tessy.checkpoints import locate
 from tessy.config import Experiment
 from tessy.dialects import DIALECTS
 from tessy.dialects.chat_template import read_source, render_arguments
+from tessy.engines import served_elsewhere
 from tessy.errors import MissingError, SandboxError, TessyError
+from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import Estimate, estimate
 from tessy.pipeline.graph import Node
+from tessy.pipeline.servers import missing_servers
 from tessy.questions import QUESTIONS, file
 from tessy.synthesis.needs import NEEDS
 
 # What this version can do of what the configuration can say.
 ENGINES = ("transformers", "vllm")
-PREDICTORS = ("checkpoint",)
+PREDICTORS = ("checkpoint", "train")
 BENCHMARKS = ("mini",)
 LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs and DeepSpeed
 
@@ -49,16 +52,12 @@ def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
     """
     stages = {node.stage for node in todo}
     absent = [*_machine(experiment, stages), *_packages(experiment, stages)]
+    absent += missing_servers(experiment, todo)
     absent += [*_models(experiment, todo), *_not_in_this_version(experiment, todo)]
     absent += _questions(experiment, stages)
     _check_templates(experiment, todo)
     absent += [*_disk(experiment, todo), *_sandbox(stages)]
     return list(dict.fromkeys(absent))
-
-
-def gpus() -> int:
-    """How many NVIDIA GPUs this machine has; asks no library, as importing one takes seconds."""
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
@@ -67,16 +66,28 @@ def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
     needed: dict[str, str] = {}
     for node in todo:
         predictors = node.stage == "synthesize" and NEEDS[node.config["kind"]].predictors
-        if node.stage in ("synthesize", "sft", "evaluate"):  # whoever writes, it counts the tokens
+        if node.stage in ("predictor", "synthesize", "sft", "evaluate"):  # it counts the tokens
             needed[e.student.path] = f"student {e.student.name}"
         if node.stage == "predictor" or _teacher_writes(node):
             needed[e.teacher.path] = f"teacher {e.teacher.name}"
         if node.stage == "predictor":
             needed[e.predictor.base] = f"predictor {e.predictor.name}, to train from"
+            if e.predictor.annotator == "model":
+                needed[e.annotator.path] = f"annotator {e.annotator.name}"
         if predictors and e.predictor.source == "checkpoint":
             needed[e.predictor.student] = f"predictor {e.predictor.name}, for the student"
             needed[e.predictor.teacher] = f"predictor {e.predictor.name}, for the teacher"
     return needed
+
+
+def weights(e: Experiment, todo: Iterable[Node]) -> set[str]:
+    """Of these models, those that are computed with here: servers elsewhere have their own."""
+    here = set(models(e, todo))
+    if served_elsewhere(e.engine, e.serve):
+        here -= {e.teacher.path, e.annotator.path}
+        if not any(node.stage == "sft" for node in todo):
+            here -= {e.student.path}
+    return here
 
 
 def _teacher_writes(node: Node) -> bool:
@@ -84,22 +95,17 @@ def _teacher_writes(node: Node) -> bool:
 
 
 def _machine(e: Experiment, stages: set[str]) -> Iterator[str]:
-    if gpus():
+    if visible_gpus():
         return
-    if stages & {"synthesize", "evaluate", "predictor"}:
-        if e.engine.kind == "vllm" and e.serve.kind == "local":
-            yield "a GPU, for engine=vllm; or serve=external with the URLs of servers elsewhere"
-        elif e.engine.device == "cuda":
-            yield "a GPU, for engine.device=cuda; set engine.device=auto"
+    generating = stages & {"synthesize", "evaluate", "predictor"}
+    if generating and e.engine.kind == "transformers" and e.engine.device == "cuda":
+        yield "a GPU, for engine.device=cuda; set engine.device=auto"
     if "sft" in stages and e.student.parameters > LARGE:
         size = f"{e.student.parameters / 1e9:.1f}B parameters"
         yield f"a GPU, to fine-tune {e.student.name} with {size}"
 
 
 def _packages(e: Experiment, stages: set[str]) -> Iterator[str]:
-    starts = e.engine.kind == "vllm" and e.serve.kind == "local"
-    if starts and stages & {"synthesize", "evaluate", "predictor"}:
-        yield from _package("vllm", "engine=vllm")
     if "sft" in stages and e.student.parameters > LARGE:
         yield from _package("deepspeed", f"fine-tuning {e.student.name}; pip install -e '.[sft]'")
 
@@ -110,9 +116,11 @@ def _package(name: str, purpose: str) -> Iterator[str]:
 
 
 def _models(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
-    for path, purpose in models(e, todo).items():
+    needed = models(e, todo)
+    with_weights = weights(e, todo)
+    for path, purpose in needed.items():
         try:
-            locate(path)
+            locate(path, path in with_weights)
         except TessyError as error:
             yield f"{purpose}: {error}"
 
@@ -131,7 +139,7 @@ def _check_templates(e: Experiment, todo: Iterable[Node]) -> None:
     for role, model in (("student", e.student), ("teacher", e.teacher)):
         if model.path in needed:
             try:
-                folder = locate(model.path)
+                folder = locate(model.path, weights=False)
             except TessyError:
                 continue  # `_models` says so
             render_arguments(read_source(folder), model.template, f"{role} {model.name}")

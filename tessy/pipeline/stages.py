@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tessy.config import Experiment
+from tessy.config import Experiment, PredictorConfig
 from tessy.pipeline.graph import Node, method_of
 from tessy.pipeline.store import Store
 from tessy.records import Question, dump_line, read_jsonl
@@ -28,6 +29,14 @@ def questions(node: Node, store: Store, experiment: Experiment) -> Mapping[str, 
     return {"questions": len(loaded)}
 
 
+def predictor(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
+    """Train the boundary predictors on annotated thinking of student and teacher."""
+    from tessy.pipeline.predictors import train_predictors
+
+    asked = list(read_jsonl(store.folder(node.parent("questions")) / QUESTIONS, Question))
+    return train_predictors(asked, experiment, store.folder(node), node.label)
+
+
 def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Have student and teacher write the responses."""
     from tessy.synthesis.cast import Setup
@@ -38,7 +47,7 @@ def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str,
         method_of(experiment, node.subject.method or ""),
         experiment.student,
         experiment.teacher,
-        experiment.predictor,
+        _predictors(node, store, experiment),
         experiment.engine,
         experiment.serve,
         experiment.sampling,
@@ -59,6 +68,15 @@ def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str,
         node.label,
         sources,
     )
+
+
+def _predictors(node: Node, store: Store, experiment: Experiment) -> PredictorConfig:
+    """The predictors of the configuration, or those that were trained for this node."""
+    for parent in node.parents:
+        if parent.stage == "predictor":
+            student, teacher = (str(store.folder(parent) / w) for w in ("student", "teacher"))
+            return dataclasses.replace(experiment.predictor, student=student, teacher=teacher)
+    return experiment.predictor
 
 
 def sft(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
@@ -82,12 +100,14 @@ def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, f
     from eval.benchmarks import BENCHMARKS
     from eval.run import evaluate as run
     from tessy.checkpoints import locate
+    from tessy.engines import served_elsewhere
 
     benchmark = experiment.benchmarks[node.subject.benchmark or ""]
     problems = BENCHMARKS[benchmark.kind].load(benchmark, node.subject.world)
+    weights = not served_elsewhere(experiment.engine, experiment.serve)
     trained: Path | None = store.folder(node.parents[0]) / MODEL if node.parents else None
     return run(
-        trained or locate(experiment.student.path),
+        trained or locate(experiment.student.path, weights),
         experiment.student,
         problems,
         benchmark,
@@ -100,9 +120,9 @@ def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, f
     )
 
 
-# `predictor` has no function yet: tessy.pipeline.requirements says so before any work.
 STAGE_FUNCTIONS: Mapping[str, Stage] = {
     "questions": questions,
+    "predictor": predictor,
     "synthesize": synthesize,
     "sft": sft,
     "evaluate": evaluate,

@@ -123,7 +123,7 @@ class Store:
             packages=package_versions(),
             seeds={k: v for k, v in node.config.items() if k in ("seed", "world")},
             counts=dict(counts),
-            tokens={k: v for k, v in counts.items() if "token" in k},
+            tokens={k: v for k, v in counts.items() if "tokens" in k},
             seconds=round(worked_seconds(folder), 3),
             created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             files=[_describe(path, folder) for path in contents(folder)],

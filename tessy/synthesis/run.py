@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tessy.engines.loop import run
 from tessy.errors import ConfigError, DataError, nearest
 from tessy.records import Question, Writer
 from tessy.synthesis.cast import Setup, open_cast
@@ -61,7 +62,7 @@ def synthesize(
         todo = [t for t in tasks if t.key not in journal.finished]
         if todo:
             work = _make(todo, len(tasks), setup, journal, folder / SERVERS, label, sources or {})
-            asyncio.run(work)
+            run(work, setup.engine)
         return _summary(store(journal, [t.key for t in tasks], folder), journal.counts)
 
 

@@ -8,7 +8,14 @@ import pytest
 
 from eval.run import evaluate
 from tessy.checkpoints import MINI, locate
-from tessy.config import BenchmarkConfig, EngineConfig, JudgeConfig, SamplingConfig
+from tessy.config import (
+    BenchmarkConfig,
+    EngineConfig,
+    JudgeConfig,
+    ModelConfig,
+    SamplingConfig,
+    ServeConfig,
+)
 from tessy.errors import CheckpointError, MissingError
 from tessy.mini.world import problems
 
@@ -21,10 +28,11 @@ def pass_at_1(name: str, dialect: str, folder: Path) -> float:
     )
     counts = evaluate(
         locate(f"mini:{name}"),
-        dialect,
+        ModelConfig(name, f"mini:{name}", dialect, 1e6, 1e6, 1024),
         problems(-3, "held_out", PROBLEMS),
         benchmark,
         EngineConfig("transformers", threads=1),
+        ServeConfig(),
         JudgeConfig(),
         0,
         folder,

@@ -121,6 +121,12 @@ def test_a_misspelt_override_is_refused_with_the_nearest_name(override: str, mes
         ("serve.student.urls=[host]", "serve.student.urls[0]='host' is no base URL"),
         ("serve.teacher.urls=[http://h/,http://h:80000000]", "serve.teacher.urls[1]='http://h:8"),
         ("serve.student.urls=[http://me:word@h]", "serve.student.urls[0] holds a user name"),
+        ("predictor.base=''", "predictor.base='' with predictor.source=train"),
+        ("predictor.source=checkpoint", "predictor.student='' with predictor.source=checkpoint"),
+        ("predictor.segments=0", "set predictor.segments above 0"),
+        ("predictor.batch=10", "not a multiple of predictor.micro_batch=32"),
+        ("predictor.validation_share=1", "is not between 0 and 1"),
+        ("predictor.annotator=mini", "knows the style of the miniature world only"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_place(

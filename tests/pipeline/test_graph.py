@@ -111,6 +111,39 @@ def test_predictors_are_a_stage_only_where_they_are_trained(composed: Compose) -
     assert nodes(composed("method=student_only"), "predictor") == {}
 
 
+@pytest.mark.parametrize(
+    ("override", "anew"),
+    [
+        ("predictor.segments=7", True),
+        ("predictor.segment_words=7", True),
+        ("predictor.annotator=student", True),
+        ("predictor.learning_rate=1", True),
+        ("predictor.label_shift=1", True),
+        ("sampling.temperature=1", True),
+        ("student.context=900", True),
+        ("predictor.micro_batch=8", False),
+        ("predictor.device=cpu", False),
+        ("annotator.context=900", False),  # it is not asked
+        ("train.epochs=3", False),
+    ],
+)
+def test_predictors_are_trained_anew_where_they_would_be_others(
+    composed: Compose, override: str, anew: bool
+) -> None:
+    mini = ("experiment=mini", "predictor=mini_train")
+    before, after = composed(*mini), composed(*mini, override)
+    assert (nodes(before, "predictor").keys() != nodes(after, "predictor").keys()) == anew
+    if anew:
+        old, new = nodes(before, "synthesize", "tessy"), nodes(after, "synthesize", "tessy")
+        assert not old.keys() & new.keys()
+
+
+def test_another_annotator_makes_other_predictors(composed: Compose) -> None:
+    asked = "predictor.annotator=model"
+    before, after = composed(asked), composed(asked, "annotator.path=elsewhere")
+    assert nodes(before, "predictor").keys() != nodes(after, "predictor").keys()
+
+
 def test_a_new_code_version_makes_the_stage_anew(
     composed: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 from eval.benchmarks import BENCHMARKS
+from tessy.checkpoints import MINI
 from tessy.config import Experiment
 from tessy.dialects import DIALECTS
 from tessy.pipeline import requirements
@@ -21,16 +22,6 @@ def test_this_versions_parts_are_the_registered_ones() -> None:
     assert set(requirements.DIALECTS) == set(DIALECTS)
 
 
-def test_servers_elsewhere_need_neither_gpu_nor_vllm_here(composed: Compose) -> None:
-    needs = {}
-    for kind in ("local", "external"):
-        urls = [f"serve.{role}.urls=[http://host:8000]" for role in ("student", "teacher")]
-        e = composed("experiment=mini", "engine=vllm", f"serve={kind}", *urls)
-        needs[kind] = [item for item in missing(e, build(e)) if "vllm" in item]
-    assert needs["external"] == []
-    assert len(needs["local"]) == (not requirements.gpus()) + (find_spec("vllm") is None)
-
-
 def test_only_the_models_of_the_nodes_to_do_are_needed(composed: Compose) -> None:
     e = composed("experiment=mini")
     nodes = build(e)
@@ -39,6 +30,20 @@ def test_only_the_models_of_the_nodes_to_do_are_needed(composed: Compose) -> Non
     }
     assert len(models(e, nodes)) == 4
     assert models(e, [nodes[-1]]) == {}
+
+
+def test_trained_predictors_need_a_base_and_an_annotator(composed: Compose) -> None:
+    e = composed("predictor.annotator=model")
+    training = [node for node in build(e) if node.stage == "predictor"]
+    assert set(models(e, training)) == {
+        "Qwen/Qwen3-8B",
+        "openai/gpt-oss-120b",
+        "Qwen/Qwen3-0.6B-Base",
+        "Qwen/Qwen3-32B",
+    }
+    synthesis = [node for node in build(e) if node.stage == "synthesize"]
+    assert set(models(e, synthesis)) == {"Qwen/Qwen3-8B", "openai/gpt-oss-120b"}
+    assert not any("predictor" in item for item in missing(e, training) if "source" in item)
 
 
 def test_a_checkpoint_without_tokenizer_is_named(composed: Compose, tmp_path: Path) -> None:
@@ -54,3 +59,20 @@ def test_a_disk_too_small_is_named(composed: Compose) -> None:
         e = composed("experiment=mini", f"questions.samples={samples}")
         todo = [node for node in build(e) if node.stage == "synthesize"]
         assert any("disk space in outputs" in item for item in missing(e, todo)) == small
+
+
+def test_who_is_served_elsewhere_needs_a_tokenizer_here_and_no_weights(
+    composed: Compose, tmp_path: Path
+) -> None:
+    shutil.copytree(MINI / "student", tmp_path / "student")
+    (tmp_path / "student" / "model.safetensors").unlink()
+    for serve, stages, lacks in (
+        ("external", ("synthesize",), False),
+        ("external", ("synthesize", "sft"), True),
+        ("local", ("synthesize",), True),
+    ):
+        urls = [f"serve.{role}.urls=[http://127.0.0.1:9]" for role in ("student", "teacher")]
+        model = f"student.path={tmp_path}/student"
+        e = composed("experiment=mini", "engine=vllm", f"serve={serve}", model, *urls)
+        said = missing(e, [node for node in build(e) if node.stage in stages])
+        assert any("lacks *.safetensors" in item for item in said) == lacks, (serve, stages)

@@ -14,9 +14,7 @@ from tessy.config import (
     BenchmarkConfig,
     EngineConfig,
     JudgeConfig,
-    MethodConfig,
     ModelConfig,
-    SamplingConfig,
     ServeConfig,
     TrainConfig,
 )
@@ -25,7 +23,7 @@ from tessy.errors import ConfigError
 from tessy.records import Problem, Trajectory, read_jsonl
 from tessy.synthesis.run import synthesize
 from tests.dialects.families import FAMILIES, template_of
-from tests.synthesis.parts import QUESTIONS, SAMPLES, models_of
+from tests.synthesis.parts import QUESTIONS, SAMPLES, setup_of
 from train.examples import IGNORED, example
 from train.run import finetune
 
@@ -50,24 +48,12 @@ def run(
     folders: dict[str, Path], folder: Path, kind: str, student: str = "student", **template: Any
 ) -> tuple[list[Trajectory], ModelConfig]:
     """A synthesis; its trajectories, and the student that took part."""
-    models, predictor = models_of({**folders, "student": folders[student]}, 1024)
-    models["student"] = dataclasses.replace(models["student"], template=template)
-    teacher = dataclasses.replace(models["teacher"], template={"date": "2025-08-05"})
-    synthesize(
-        QUESTIONS,
-        SAMPLES[:3],
-        MethodConfig(kind, kind),  # type: ignore[arg-type]
-        models["student"],
-        teacher,
-        predictor,
-        ENGINE,
-        ServeConfig(),
-        SamplingConfig(0.9, max_tokens=300),
-        5,
-        folder,
-        kind,
-    )
-    return list(read_jsonl(folder / "trajectories.jsonl", Trajectory)), models["student"]
+    setup = setup_of({**folders, "student": folders[student]}, kind, limit=300, context=1024)
+    model = dataclasses.replace(setup.student, template=template)
+    teacher = dataclasses.replace(setup.teacher, template={"date": "2025-08-05"})
+    setup = dataclasses.replace(setup, student=model, teacher=teacher)
+    synthesize(QUESTIONS, SAMPLES[:3], setup, folder, kind)
+    return list(read_jsonl(folder / "trajectories.jsonl", Trajectory)), model
 
 
 @pytest.mark.parametrize("student", ["student", "thinking_only"])

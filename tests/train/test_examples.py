@@ -83,6 +83,17 @@ def test_a_token_across_two_spans_belongs_to_who_began_it(dialect: Dialect) -> N
     assert body == [TEACHER if at < 5 else STUDENT for at in begins]
 
 
+@pytest.mark.parametrize("thinking", ["", "\n\n"])
+def test_a_sample_without_a_thought_closes_by_who_answers(dialect: Dialect, thinking: str) -> None:
+    thought = (Span("teacher", "think", thought, 1) for thought in [thinking] if thought)
+    spans = (*thought, Span("student", "answer", "\nprint(1)", 3))
+    made = example(trajectory(spans=spans), dialect)
+    assert len(made.writers) == len(made.input_ids)
+    completion = [i for i, w in zip(made.input_ids, made.writers, strict=True) if w == STUDENT]
+    assert dialect.decode(completion) == "<think>\n\n</think>\n\nprint(1)<|im_end|>"
+    assert TEACHER not in made.writers
+
+
 def test_a_system_prompt_is_part_of_the_prompt(dialect: Dialect) -> None:
     sample = trajectory()
     asked = (Message("system", "Think twice."), *sample.messages)

@@ -45,6 +45,7 @@ def killed(
     root = tmp_path_factory.mktemp("killed")
     folders = {when: root / when.replace(":", "-") for when in MOMENTS}
     request = {
+        "work": "fine_tuning",
         "trajectories": str(samples),
         "student": asdict(student),
         "settings": asdict(SETTINGS),

@@ -14,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tessy.config import ModelConfig, TrainConfig
+from tessy.boundary.segments import LabelledSegment
+from tessy.config import ModelConfig, PredictorConfig, TrainConfig
+from tessy.records import read_jsonl
 
 
 def _at(owner: Any, name: str, moment: Callable[..., bool]) -> None:
@@ -29,33 +31,51 @@ def _at(owner: Any, name: str, moment: Callable[..., bool]) -> None:
     setattr(owner, name, outer)
 
 
-def arm(when: str) -> None:
+def arm(when: str, trainer: Any) -> None:
     """`step:N` in the middle of step N, `checkpoint:N` while it is written, `publish`, `never`."""
-    from train.trainer import Trainer
-
     kind, _, number = when.partition(":")
     if kind == "step":
-        _at(Trainer, "training_step", lambda self, *_: self.state.global_step == int(number) - 1)
+        _at(trainer, "training_step", lambda self, *_: self.state.global_step == int(number) - 1)
     elif kind == "checkpoint":
-        _at(Trainer, "_save_rng_state", lambda self, *_: self.state.global_step == int(number))
+        _at(trainer, "_save_rng_state", lambda self, *_: self.state.global_step == int(number))
     elif kind == "publish":
         _at(shutil, "copyfile", lambda source, *_: Path(source).name == "tokenizer.json")
     elif kind == "published":
-        _at(shutil, "rmtree", lambda path, *_, **__: Path(path).name == "checkpoints")
+        _at(shutil, "rmtree", lambda path, *_, **__: "checkpoints" in Path(path).name)
 
 
-def main(request: dict[str, Any]) -> None:
-    import train.trainer  # noqa: F401  the imports that take seconds, before forking
+def fine_tuning(request: dict[str, Any]) -> tuple[Any, Callable[[Path], object]]:
+    """The trainer's class, and the work in a folder."""
+    import train.trainer
     from train.run import finetune
 
     student, config = ModelConfig(**request["student"]), TrainConfig(**request["settings"])
+    data = Path(request["trajectories"])
+    return train.trainer.Trainer, lambda f: finetune(data, student, config, 1e-3, 0, f, "victim")
+
+
+def predictor(request: dict[str, Any]) -> tuple[Any, Callable[[Path], object]]:
+    import train.classifier
+    from train.predictor import fit
+
+    config = PredictorConfig(**request["predictor"])
+    segments = list(read_jsonl(Path(request["segments"]), LabelledSegment))
+    return train.classifier.Classifier, lambda f: fit(
+        segments, config, 0, f / "student", f / "curve.jsonl", "victim"
+    )
+
+
+WORK = {"fine_tuning": fine_tuning, "predictor": predictor}
+
+
+def main(request: dict[str, Any]) -> None:
+    trainer, work = WORK[request["work"]](request)  # imports what takes seconds, before forking
     for when, folder in request["moments"].items():
         child = os.fork()
         if child == 0:
-            arm(when)
-            finetune(
-                Path(request["trajectories"]), student, config, 1e-3, 0, Path(folder), "victim"
-            )
+            arm(when, trainer)
+            Path(folder).mkdir(exist_ok=True)
+            work(Path(folder))
             os._exit(0)
         status = os.waitpid(child, 0)[1]
         print(json.dumps([when, os.WTERMSIG(status)]), flush=True)

@@ -1,0 +1,82 @@
+"""`python -m benchmarks.synthesis`: all measurements, a table, and one JSON object as last line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
+from typing import Any
+
+from benchmarks.synthesis.jobs import run_client, run_kill, run_limit, run_lockstep, run_ours
+from benchmarks.synthesis.measure import Figures
+from benchmarks.synthesis.ours import Orchestration
+from benchmarks.synthesis.report import summary, table
+from benchmarks.synthesis.times import FrontEnd
+
+ROOM, SMALL_ROOM = 2_000_000, 710_000  # tokens of keys and values that the student's server holds
+DEAR_TEXT = 1.2e-3  # milliseconds for a token of a text prompt by a slow tokenizer
+
+
+def main() -> None:
+    options = _options()
+    jobs = _jobs(options)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.processes, mp_context=spawn) as pool:
+        futures = {name: pool.submit(job) for name, job in jobs.items()}
+        done = {name: _wait(name, future) for name, future in futures.items()}
+    done["client"] = run_client(options.interval)  # alone, since it is measured on real time
+    runs = {name: run for name, run in done.items() if isinstance(run, Figures)}
+    limits = {name: done["limit_many" if "many" in name else "limit"] for name in runs}
+    print(table(runs, limits))
+    print(json.dumps(summary(runs, limits, done["kill"], done["client"])))
+
+
+def _jobs(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
+    """By name, the longest first."""
+    n, many, scale = options.samples, options.many, options.scale
+    front = FrontEnd(stream_interval=options.interval)
+    ours = Orchestration(n)
+    jobs: dict[str, Callable[[], Any]] = {
+        "many": partial(run_ours, many, Orchestration(many), front, scale, ROOM),
+        "ours": partial(run_ours, n, ours, front, scale, ROOM),
+        "small_room": partial(run_ours, n, ours, front, scale, SMALL_ROOM),
+        "lockstep": partial(run_lockstep, n, front, scale),
+        # Shorter samples, killed in the middle of their thinking.
+        "kill": partial(run_kill, n, front, 0.1 * scale, 15 * scale),
+        "limit_many": partial(run_limit, many, scale),
+        "limit": partial(run_limit, n, scale),
+    }
+    if options.full:
+        crowded, drafts = Orchestration(n, admission=False), Orchestration(n, streams=False)
+        jobs |= {
+            "lockstep_many": partial(run_lockstep, many, front, scale),
+            "lockstep_dear": partial(run_lockstep, n, FrontEnd(text_token=DEAR_TEXT), scale),
+            "crowded": partial(run_ours, n, crowded, front, scale, SMALL_ROOM),
+            "drafts": partial(run_ours, n, drafts, front, scale, ROOM),
+        }
+    return jobs
+
+
+def _wait(name: str, future: Future[Any]) -> Any:
+    result = future.result()
+    print(f"{name}: {result}", flush=True)
+    return result
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.synthesis", description=__doc__)
+    parser.add_argument("--samples", type=int, default=100, help="samples, all in flight")
+    parser.add_argument("--many", type=int, default=256, help="samples of the larger run")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the samples' lengths")
+    parser.add_argument("--interval", type=int, default=2, help="tokens a streamed chunk")
+    parser.add_argument("--full", action="store_true", help="run the comparisons too")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at once")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The measurements, each as a function that a process of its own can run."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from benchmarks.synthesis.kill import Loss, kill
+from benchmarks.synthesis.limit import limit
+from benchmarks.synthesis.lockstep import lockstep
+from benchmarks.synthesis.loopback import Cost, Load, client_cost
+from benchmarks.synthesis.measure import Figures
+from benchmarks.synthesis.ours import Orchestration, cooperate
+from benchmarks.synthesis.times import FrontEnd, servers
+from benchmarks.synthesis.world import World
+
+
+def run_ours(n: int, how: Orchestration, front: FrontEnd, scale: float, room: int) -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder), n, scale)
+        return cooperate(world, servers(front, room), Path(folder), how)
+
+
+def run_lockstep(n: int, front: FrontEnd, scale: float) -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        return lockstep(World(Path(folder), n, scale), servers(front), n)
+
+
+def run_limit(n: int, scale: float) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        steps = {role: model.step for role, model in servers(FrontEnd()).items()}
+        return limit(World(Path(folder), n, scale), steps, n)
+
+
+def run_kill(n: int, front: FrontEnd, scale: float, seconds: float) -> Loss:
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder), n, scale)
+        return kill(world, servers(front), Path(folder), Orchestration(n), seconds)
+
+
+def run_client(interval: int) -> Cost:
+    with tempfile.TemporaryDirectory() as folder:
+        return client_cost(Path(folder), Load(interval=interval))

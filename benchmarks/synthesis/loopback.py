@@ -1,0 +1,119 @@
+"""The client's own CPU time: the whole client over real HTTP against a server in another process.
+
+Engine, cooperation, journal and bookkeeping are the real code; the predictors answer after 3 ms
+without computing. Samples start in the middle of their thinking, so that prompts have the lengths
+that they have on average. Processor time of this process, all threads, over the tokens of the spans
+that were accepted meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import os
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.synthesis.engine import SimulatedPredictor
+from benchmarks.synthesis.loopback_server import serve
+from benchmarks.synthesis.ours import Orchestration, make_cast
+from benchmarks.synthesis.world import CONTEXT, World
+from tessy.config import EngineConfig, ServeConfig
+from tessy.engines.loop import run
+from tessy.engines.vllm import VllmEngine, connect
+from tessy.records import Writer
+from tessy.synthesis.cooperate import Accepted
+from tessy.synthesis.journal import Journal
+from tessy.synthesis.methods import METHODS
+from tessy.synthesis.run import make_samples
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the client is measured under."""
+
+    samples: int = 48  # all in flight
+    scale: float = 1.0  # of their lengths
+    token_seconds: float = 0.02  # between two tokens of a row
+    interval: int = 2  # tokens a streamed chunk
+    warm_up: float = 4.0  # seconds
+    measured: float = 15.0  # seconds
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Milliseconds of processor time a kept kilotoken, and the kept tokens a second meanwhile."""
+
+    total: float
+    user: float  # of it, outside of the operating system
+    rate: float
+
+
+def client_cost(folder: Path, load: Load) -> Cost:
+    """Run the client for some seconds; `folder` receives the world and the journal."""
+    world = World(folder, load.samples, load.scale)
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    arguments = (folder, load.samples, load.scale, load.token_seconds, there)
+    server = context.Process(target=serve, args=arguments)
+    server.start()
+    try:
+        ports: dict[Writer, int] = here.recv()
+        with Journal(folder / "journal.jsonl") as journal:
+            _write_half(world, journal)
+        with Journal(folder / "journal.jsonl") as journal:
+            return run(_measure(world, ports, journal, load), EngineConfig("vllm"))
+    finally:
+        server.terminate()
+        server.join()
+
+
+def _write_half(world: World, journal: Journal) -> None:
+    """The first half of each sample's spans, as an interrupted run left them."""
+    for sample in world.samples:
+        start = 0
+        for number, end in enumerate(sample.ends[: len(sample.ends) // 2]):
+            writer: Writer = "teacher" if number % 2 else "student"
+            ids = sample.thinking[writer][start:end]
+            text = world.dialects[writer].decode(ids)
+            journal.span(sample.task, Accepted(writer, text, tuple(ids), "cut", {}))
+            start = end
+
+
+async def _measure(world: World, ports: dict[Writer, int], journal: Journal, load: Load) -> Cost:
+    serving = ServeConfig("external", stream_interval=load.interval)
+    async with AsyncExitStack() as stack:
+        engines: dict[Writer, VllmEngine] = {}
+        for writer, port in ports.items():
+            path = world.models[writer].path
+            urls = [f"http://127.0.0.1:{port}"]
+            engines[writer] = await connect(writer, path, Path(path), CONTEXT, urls, serving)
+            stack.push_async_callback(engines[writer].aclose)
+        predictors = {w: SimulatedPredictor() for w in engines}
+        cast = make_cast(world, engines, predictors, Orchestration(load.samples))
+        tasks = [s.task for s in world.samples]
+        work = asyncio.create_task(
+            make_samples(cast, METHODS["tessy"], tasks, journal, load.samples)
+        )
+        await asyncio.wait([work], timeout=load.warm_up)  # all have read what there is by then
+        offset, began = journal.path.stat().st_size, os.times()
+        await asyncio.wait([work], timeout=load.measured)
+        ended, kept = os.times(), _kept(journal.path, offset)
+        if work.done():
+            work.result()
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    user, system = ended.user - began.user, ended.system - began.system
+    return Cost(
+        1e6 * (user + system) / kept, 1e6 * user / kept, kept / (ended.elapsed - began.elapsed)
+    )
+
+
+def _kept(path: Path, offset: int) -> int:
+    """Tokens of the spans that were accepted since the journal had that length."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        lines = [json.loads(line) for line in file]
+    return sum(len(line["ids"]) for line in lines if line["kind"] == "span")

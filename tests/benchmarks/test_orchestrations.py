@@ -1,0 +1,82 @@
+"""Our code and the script's on simulated servers: all is accounted for, each time alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.synthesis.kill import kill
+from benchmarks.synthesis.limit import limit
+from benchmarks.synthesis.lockstep import lockstep
+from benchmarks.synthesis.loopback import Load, client_cost
+from benchmarks.synthesis.ours import Orchestration, cooperate
+from benchmarks.synthesis.times import FrontEnd, servers
+from benchmarks.synthesis.world import World
+from tessy.synthesis.journal import Journal
+
+N = 12
+MODELS = servers(FrontEnd())
+HOW = [Orchestration(N), Orchestration(5), Orchestration(N, streams=False, span_tokens=7)]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "world", N, 0.03)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_each_token_is_kept_or_thrown_away_and_the_text_is_the_scripts(
+    world: World, tmp_path: Path, how: Orchestration
+) -> None:
+    run = cooperate(world, MODELS, tmp_path, how)
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        done = [journal.trajectory(s.task.key) for s in world.samples]
+    assert [d.text() for d in done] == [world.text(s) for s in world.samples]
+    assert {d.finish for d in done} == {"complete"}
+    assert run.kept == sum(s.tokens for s in world.samples)
+    assert run.wanted == run.kept + 2 * N  # each thinking and each answer has a stop token
+    # What no client received was on its way when the client aborted.
+    assert run.wanted < run.received <= run.generated
+    assert run.generated - run.received <= run.lag_tokens + 2 * run.aborts
+    assert run.aborts == 0 or how.streams
+
+
+def test_equal_runs_have_equal_figures(world: World, tmp_path: Path) -> None:
+    first, second = (cooperate(world, MODELS, tmp_path / name, HOW[0]) for name in "ab")
+    assert first == second
+    assert lockstep(world, MODELS, N) == lockstep(world, MODELS, N)
+
+
+def test_no_orchestration_exceeds_the_limit_and_the_script_is_slowest(
+    world: World, tmp_path: Path
+) -> None:
+    steps = {role: model.step for role, model in MODELS.items()}
+    most = limit(world, steps, N)
+    ours = cooperate(world, MODELS, tmp_path, HOW[0])
+    script = lockstep(world, MODELS, N)
+    assert script.kept == ours.kept
+    assert script.rate < ours.rate < most
+
+
+def test_the_limit_of_one_sample_is_the_sum_of_its_steps(tmp_path: Path) -> None:
+    world = World(tmp_path, 1, 0.01)
+    [sample] = world.samples
+    constant = {"student": lambda n, context: 6.0, "teacher": lambda n, context: 10.0}
+    teacher = sum(b - a for a, b in zip(sample.ends[::2], sample.ends[1::2], strict=False))
+    seconds = (10.0 * teacher + 6.0 * (sample.tokens - teacher)) * 1e-3
+    assert limit(world, constant, 1) == pytest.approx(sample.tokens / seconds)  # type: ignore[arg-type]
+
+
+def test_a_kill_loses_the_spans_in_flight_and_changes_no_text(world: World, tmp_path: Path) -> None:
+    loss = kill(world, MODELS, tmp_path / "run", HOW[0], 2.0)
+    assert loss.same
+    assert loss.total > 0
+    spans = (b - a for s in world.samples for a, b in zip((0, *s.ends), s.ends, strict=False))
+    assert loss.most <= max(max(spans), max(len(s.answer) for s in world.samples))
+
+
+def test_the_client_speaks_to_a_real_server(tmp_path: Path) -> None:
+    cost = client_cost(tmp_path, Load(4, 0.05, warm_up=0.5, measured=2.0))
+    assert 0 < cost.user <= cost.total
+    assert cost.rate > 0

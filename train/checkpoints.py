@@ -1,0 +1,81 @@
+"""Checkpoints that are whole or absent, and the models that come of them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+
+from tessy.errors import StorageError
+
+if TYPE_CHECKING:
+    from transformers import Trainer as Base
+else:
+    Base = object
+
+PARTIAL = "partial"  # what is being written; never read
+# Files that make up a tokenizer, in whatever family; copied as they are, so that the tuned model
+# reads and writes exactly the ids that it was trained on.
+TOKENIZER_FILES = (
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template*",
+    "vocab.*",
+    "merges.txt",
+    "generation_config.json",
+)
+
+
+class WholeCheckpoints(Base):
+    """Mixin of transformers' trainers: `checkpoint-STEP` holds all that a training goes on from.
+
+    It is written aside and renamed when complete; the newest one is kept.
+    """
+
+    @property
+    def _checkpoints(self) -> Path:
+        return Path(str(self.args.output_dir))
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._checkpoints / PARTIAL)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        with storage(f"the checkpoint of step {self.state.global_step}", self._checkpoints):
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.is_world_process_zero():
+                name = f"checkpoint-{self.state.global_step}"
+                (self._checkpoints / PARTIAL / name).rename(self._checkpoints / name)
+                for old in self._checkpoints.iterdir():
+                    if old.name != name:
+                        shutil.rmtree(old)
+
+
+@contextmanager
+def storage(what: str, folder: Path) -> Iterator[None]:
+    """Turn what file system, torch and safetensors raise on a full disk into one error."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise StorageError(
+            f"{what} cannot be written to {folder} ({error})",
+            "free space there and run the same command again; it goes on from the last checkpoint",
+        ) from error
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The complete checkpoint of the latest step, if there is one."""
+    found = {int(p.name.split("-")[1]): p for p in folder.glob("checkpoint-*")}
+    return found[max(found)] if found else None
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copy the tokenizer's files as they are."""
+    for pattern in TOKENIZER_FILES:
+        for file in source.glob(pattern):
+            shutil.copyfile(file, target / file.name)
