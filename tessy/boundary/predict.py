@@ -64,7 +64,7 @@ class Predictor:
             )
         self.counts: Counter[str] = Counter()
         self.window, self.cut = config.window, config.cut
-        self._shift = config.label_shift
+        self.label_shift, self.threaded = config.label_shift, threaded
         self._tokenizer = _tokenizer(folder)
         self._encoded: dict[str, list[int]] = {}
         self._slots = Slots(n_sessions)
@@ -95,6 +95,10 @@ class Predictor:
             session: names the sample, whose keys and values are kept.
             ids: all that is seen, shape (tokens,).
             lengths: tokens of each word that is asked about; these words end the ids.
+
+        Returns:
+            A list for each word. Where outputs label the next token, one more list: of the token
+            that will follow, whatever it is.
         """
         loop = asyncio.get_running_loop()
         call = _Call(session, list(ids), list(lengths), loop.create_future())
@@ -106,6 +110,7 @@ class Predictor:
 
     def _start(self) -> None:
         """Compute a batch of the waiting calls, and then the next."""
+        self._calls = [call for call in self._calls if not call.done.done()]  # or cancelled
         if not self._calls:
             self._busy = False
             return
@@ -138,7 +143,7 @@ class Predictor:
             taken[call.session] = call
             # All new ids are fed again even if the cache holds some: their outputs are wanted,
             # and with shifted labels the output before them too.
-            first = len(call.ids) - call.n_new - self._shift
+            first = len(call.ids) - call.n_new - self.label_shift
             known = self._slots.reuse(slot, call.ids[: max(first, 0) + 1])
             feeds.append(Feed(slot, known, call.ids[known:]))
             self._slots.ids[slot] += call.ids[known:]
@@ -157,24 +162,24 @@ class Predictor:
 
     def _words(self, call: _Call, outputs: list[float]) -> Odds:
         """The outputs for a call's new words; a token with nothing before it has no shifted one."""
-        end = len(outputs) - self._shift
-        new = outputs[max(end - call.n_new, 0) : end]
-        new = [0.0] * (call.n_new - len(new)) + new
-        ends = list(accumulate(call.lengths))
-        return [new[end - n : end] for n, end in zip(call.lengths, ends, strict=True)]
+        lengths = [*call.lengths, *[1] * self.label_shift]
+        wanted = sum(lengths)
+        new = [0.0] * (wanted - len(outputs)) + outputs[-wanted:]
+        ends = list(accumulate(lengths))
+        return [new[end - n : end] for n, end in zip(lengths, ends, strict=True)]
 
     def _settle(self, call: _Call, odds: Odds) -> Odds:
         """Compute anew and alone the words whose label rounding could decide."""
         if not self.model.exact:
             return odds
-        first = len(call.ids) - call.n_new
+        end = len(call.ids) - call.n_new
         for n, word in enumerate(odds):
-            first += len(word)
+            end += len(word)
             scores = [sum(word)] if self.cut == "before_word" else word
             if any(0 < abs(score) < _MARGIN for score in scores):
                 self.counts["near_ties"] += 1
-                known = self._odds(self.model.alone(call.ids[:first]))
-                odds[n] = self._words(_Call("", [], [len(word)], call.done), known)[0]
+                known = self._odds(self.model.alone(call.ids[: end - self.label_shift]))
+                odds[n] = [0.0] * (len(word) - len(known)) + known[-len(word) :]
         return odds
 
     def _deliver(self, batch: list[_Call], found: list[Odds], error: BaseException | None) -> None:

@@ -9,6 +9,7 @@ and where the first wrong one stands within a word, the span ends after it (`cut
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -24,6 +25,8 @@ class Judge(Protocol):
 
     window: int
     cut: Literal["before_word", "after_word"]
+    label_shift: int
+    threaded: bool  # it computes while the event loop goes on
     counts: Counter[str]
 
     def encode(self, word: str) -> list[int]: ...
@@ -56,6 +59,10 @@ class Context:
 class SpanReader:
     """Judges one span as it grows.
 
+    A word is judged when it is closed, or, where outputs label the next token, by the first of its
+    tokens when it begins. With `judge.threaded` the predictor reads an open word ahead, as it is so
+    far: if it closes so, its label is known at once. Neither changes where a span ends.
+
     Args:
         judge: the predictor of the role that writes the span.
         session: names the sample.
@@ -72,6 +79,9 @@ class SpanReader:
         self._ids = window
         self._sign = 1.0 if wrong == "style" else -1.0
         self._free = free
+        self._early = judge.label_shift == 1 and judge.cut == "after_word"
+        self._next: float | None = None  # log-odds of the token after `_ids`, if `_early`
+        self._ahead: tuple[list[int], asyncio.Future[list[list[float]]]] | None = None
 
     async def must_end(self, text: str, ended: bool = False) -> bool:
         """Whether the span must end after its first `judged` characters.
@@ -81,12 +91,26 @@ class SpanReader:
             ended: its writer ends here, so its last word is closed.
         """
         new = closed_words(text, self.judged, ended)
-        if not new:
-            return False
+        begun = text[self.judged + sum(map(len, new)) :].strip() != ""
+        wanted = new or (begun and self._early and self._next is None)
+        if wanted and await self._judge_words(new):
+            return True
+        if begun and self._early and not self._free and self._sign * (self._next or 0.0) > 0:
+            return True
+        if begun and self._judge.threaded:
+            self._read_ahead(text[self.judged :])
+        return False
+
+    def close(self) -> None:
+        """The span has ended: what is read ahead is not wanted."""
+        if self._ahead is not None:
+            self._ahead[1].cancel()
+
+    async def _judge_words(self, new: Sequence[str]) -> bool:
         pieces = [self._judge.encode(word) for word in new]
         ids = self._ids + [i for piece in pieces for i in piece]
-        odds = await self._judge.read(self._session, ids, [len(piece) for piece in pieces])
-        for word, piece, of_word in zip(new, pieces, odds, strict=True):
+        odds = await self._read(ids, [len(piece) for piece in pieces])
+        for word, piece, of_word in zip(new, pieces, odds, strict=False):
             wrong = self._first_wrong(of_word)
             if self._free:
                 self._free -= 1
@@ -97,7 +121,24 @@ class SpanReader:
                 return True
             self._ids += piece
             self.judged += len(word)
+        if self._early:
+            self._next = odds[-1][0]
         return False
+
+    async def _read(self, ids: list[int], lengths: list[int]) -> list[list[float]]:
+        if not ids:  # nothing comes before the first word
+            return [[0.0]]
+        if self._ahead is not None and len(lengths) == 1 and self._ahead[0] == ids:
+            return await self._ahead[1]
+        return await self._judge.read(self._session, ids, lengths)
+
+    def _read_ahead(self, word: str) -> None:
+        piece = self._judge.encode(word)
+        ids = self._ids + piece
+        if self._ahead is None or self._ahead[0] != ids:
+            self.close()
+            read = self._judge.read(self._session, ids, [len(piece)])
+            self._ahead = ids, asyncio.ensure_future(read)
 
     def _first_wrong(self, odds: list[float]) -> int | None:
         """The token of a word that ends the span; 0 for the word as a whole."""

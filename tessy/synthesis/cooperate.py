@@ -146,6 +146,7 @@ class Cooperation:
                 self._task.seeds[writer],
             )
             end = await self._draft(writer, request, tail, reader, counts)
+        reader.close()
         text = tail.text if end == "closed" else tail.text[: reader.judged]
         ids = tail.cut(len(text))
         counts[f"{writer}_kept_own"] += len(ids) + (end == "closed")
