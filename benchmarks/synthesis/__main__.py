@@ -11,7 +11,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
-from benchmarks.synthesis.jobs import run_client, run_kill, run_limit, run_lockstep, run_ours
+from benchmarks.synthesis.jobs import (
+    run_client,
+    run_kill,
+    run_limit,
+    run_lockstep,
+    run_oracle,
+    run_ours,
+)
 from benchmarks.synthesis.measure import Figures
 from benchmarks.synthesis.ours import Orchestration
 from benchmarks.synthesis.report import summary, table
@@ -45,6 +52,7 @@ def _jobs(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
         "ours": partial(run_ours, n, ours, front, scale, ROOM),
         "small_room": partial(run_ours, n, ours, front, scale, SMALL_ROOM),
         "lockstep": partial(run_lockstep, n, front, scale),
+        "oracle": partial(run_oracle, n, scale),
         # Shorter samples, killed in the middle of their thinking.
         "kill": partial(run_kill, n, front, 0.1 * scale, 15 * scale),
         "limit_many": partial(run_limit, many, scale),
@@ -53,6 +61,7 @@ def _jobs(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
     if options.full:
         crowded, drafts = Orchestration(n, admission=False), Orchestration(n, streams=False)
         jobs |= {
+            "oracle_many": partial(run_oracle, many, scale),
             "lockstep_many": partial(run_lockstep, many, front, scale),
             "lockstep_dear": partial(run_lockstep, n, FrontEnd(text_token=DEAR_TEXT), scale),
             "crowded": partial(run_ours, n, crowded, front, scale, SMALL_ROOM),

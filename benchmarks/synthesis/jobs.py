@@ -10,6 +10,7 @@ from benchmarks.synthesis.limit import limit
 from benchmarks.synthesis.lockstep import lockstep
 from benchmarks.synthesis.loopback import Cost, Load, client_cost
 from benchmarks.synthesis.measure import Figures
+from benchmarks.synthesis.oracle import oracle
 from benchmarks.synthesis.ours import Orchestration, cooperate
 from benchmarks.synthesis.times import FrontEnd, servers
 from benchmarks.synthesis.world import World
@@ -30,6 +31,11 @@ def run_limit(n: int, scale: float) -> float:
     with tempfile.TemporaryDirectory() as folder:
         steps = {role: model.step for role, model in servers(FrontEnd()).items()}
         return limit(World(Path(folder), n, scale), steps, n)
+
+
+def run_oracle(n: int, scale: float) -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        return oracle(World(Path(folder), n, scale), servers(FrontEnd()), n)
 
 
 def run_kill(n: int, front: FrontEnd, scale: float, seconds: float) -> Loss:

@@ -5,7 +5,7 @@ whose token is next; when that changes it moves at once, in the middle of a step
 whole context is there. No front end, network, predictor, prompt or wasted token costs time. So a
 server with n rows and so many tokens of context gives each row one token a step(n, context), and
 the steps change whenever a row comes, goes or grows. Samples beyond those in flight are admitted as
-others end. This is a fluid limit: rows do not wait for a step to end.
+others end. This is a fluid limit: rows do not wait for a step to end. In `oracle` they do.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def limit(world: World, steps: dict[Writer, Step], in_flight: int) -> float:
     """Kept tokens a second."""
     servers = {w: _Fluid(step) for w, step in steps.items()}
     waiting = deque(enumerate(world.samples))
-    turns: dict[int, Iterator[tuple[Writer, int]]] = {}
+    rest: dict[int, Iterator[tuple[Writer, int]]] = {}
     held: dict[int, int] = {}  # context of each live sample
     now = 0.0
 
     def move(number: int) -> None:
-        turn = next(turns[number], None)
+        turn = next(rest[number], None)
         if turn is not None:
             server = servers[turn[0]]
             heapq.heappush(server.rows, (server.progress + turn[1], number))
@@ -65,7 +65,7 @@ def limit(world: World, steps: dict[Writer, Step], in_flight: int) -> float:
 
     def admit() -> None:
         number, sample = waiting.popleft()
-        turns[number], held[number] = _turns(sample), PROMPT
+        rest[number], held[number] = turns(sample), PROMPT
         move(number)
 
     for _ in range(min(in_flight, len(waiting))):
@@ -82,7 +82,7 @@ def limit(world: World, steps: dict[Writer, Step], in_flight: int) -> float:
     return sum(s.tokens for s in world.samples) / now
 
 
-def _turns(sample: Sample) -> Iterator[tuple[Writer, int]]:
+def turns(sample: Sample) -> Iterator[tuple[Writer, int]]:
     """Who writes how many tokens, in turn."""
     start = 0
     for number, end in enumerate(sample.ends):

@@ -10,6 +10,8 @@ from benchmarks.synthesis.loopback import Cost
 from benchmarks.synthesis.measure import Figures
 
 _NAMES = {
+    "oracle": "an oracle that knows the spans",
+    "oracle_many": "the same, 256 in flight",
     "ours": "spans streamed",
     "many": "the same, 256 in flight",
     "lockstep": "lock step, k = 10/5",
@@ -53,6 +55,7 @@ def summary(
         "work_lost_at_kill_most_of_a_sample": loss.most,
         "text_is_the_same_after_kill": loss.same,
         "waste_received": round(ours.received_waste, 4),
+        "fraction_of_oracle": round(ours.rate / runs["oracle"].rate, 3),
         "fraction_of_limit_256": round(many.rate / limits["many"], 3),
         "waste_256": round(many.waste, 4),
         "client_cpu_user_ms_per_ktok": round(client.user, 1),

@@ -10,6 +10,7 @@ from benchmarks.synthesis.kill import kill
 from benchmarks.synthesis.limit import limit
 from benchmarks.synthesis.lockstep import lockstep
 from benchmarks.synthesis.loopback import Load, client_cost
+from benchmarks.synthesis.oracle import oracle
 from benchmarks.synthesis.ours import Orchestration, cooperate
 from benchmarks.synthesis.times import FrontEnd, servers
 from benchmarks.synthesis.world import World
@@ -53,10 +54,12 @@ def test_no_orchestration_exceeds_the_limit_and_the_script_is_slowest(
 ) -> None:
     steps = {role: model.step for role, model in MODELS.items()}
     most = limit(world, steps, N)
+    knowing = oracle(world, MODELS, N)
     ours = cooperate(world, MODELS, tmp_path, HOW[0])
     script = lockstep(world, MODELS, N)
     assert script.kept == ours.kept
-    assert script.rate < ours.rate < most
+    assert script.rate < ours.rate < knowing.rate < most
+    assert knowing.generated == knowing.kept
 
 
 def test_the_limit_of_one_sample_is_the_sum_of_its_steps(tmp_path: Path) -> None:
