@@ -46,9 +46,10 @@ def _jobs(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
     """By name, the longest first."""
     n, many, scale = options.samples, options.many, options.scale
     front = FrontEnd(stream_interval=options.interval)
+    busy = FrontEnd(stream_interval=max(2, options.interval))  # chunks cost a front end most
     ours = Orchestration(n)
     jobs: dict[str, Callable[[], Any]] = {
-        "many": partial(run_ours, many, Orchestration(many), front, scale, ROOM),
+        "many": partial(run_ours, many, Orchestration(many), busy, scale, ROOM),
         "ours": partial(run_ours, n, ours, front, scale, ROOM),
         "small_room": partial(run_ours, n, ours, front, scale, SMALL_ROOM),
         "lockstep": partial(run_lockstep, n, front, scale),
@@ -65,6 +66,9 @@ def _jobs(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
             "lockstep_many": partial(run_lockstep, many, front, scale),
             "lockstep_dear": partial(run_lockstep, n, FrontEnd(text_token=DEAR_TEXT), scale),
             "crowded": partial(run_ours, n, crowded, front, scale, SMALL_ROOM),
+            "whole_words": partial(
+                run_ours, n, Orchestration(n, label_shift=0), front, scale, ROOM
+            ),
             "drafts": partial(run_ours, n, drafts, front, scale, ROOM),
         }
     return jobs
@@ -81,7 +85,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=100, help="samples, all in flight")
     parser.add_argument("--many", type=int, default=256, help="samples of the larger run")
     parser.add_argument("--scale", type=float, default=1.0, help="of the samples' lengths")
-    parser.add_argument("--interval", type=int, default=2, help="tokens a streamed chunk")
+    parser.add_argument("--interval", type=int, default=1, help="tokens a streamed chunk")
     parser.add_argument("--full", action="store_true", help="run the comparisons too")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at once")
     return parser.parse_args()

@@ -10,7 +10,7 @@ from typing import Literal
 
 from benchmarks.synthesis.server import Row, Server
 from benchmarks.synthesis.times import PREDICTOR_MS, ServerModel
-from benchmarks.synthesis.world import World, label_of
+from benchmarks.synthesis.world import World, label_of, next_label_of
 from tessy.engines import Chunk, Request
 from tessy.records import Writer
 
@@ -84,14 +84,21 @@ class _Question:
 class SimulatedPredictor:
     """Knows the label of each word, after a batch's time, as `tessy.boundary.spans.Judge`.
 
+    A word is one token, whose id says in its first bit what it is and in its second what the next
+    one is. The released predictors label the next token (`label_shift` 1).
+
     Questions that arrive while a batch runs form the next one. `counts` has calls and steps
     (batches), `seconds` is what all questions waited in sum.
     """
 
     window = 200
-    cut: Literal["before_word", "after_word"] = "before_word"
+    threaded = True
 
-    def __init__(self, batch_ms: float = PREDICTOR_MS) -> None:
+    def __init__(self, batch_ms: float = PREDICTOR_MS, label_shift: int = 1) -> None:
+        self.label_shift = label_shift
+        self.cut: Literal["before_word", "after_word"] = (
+            "after_word" if label_shift else "before_word"
+        )
         self.counts: Counter[str] = Counter()
         self.seconds = 0.0
         self._batch = batch_ms * 1e-3
@@ -100,7 +107,7 @@ class SimulatedPredictor:
         self._busy = False
 
     def encode(self, word: str) -> list[int]:
-        return [int(label_of(word) == "style")]
+        return [(label_of(word) == "style") + 2 * (next_label_of(word) == "style")]
 
     def close_session(self, session: str) -> None:
         """Nothing is held."""
@@ -108,7 +115,9 @@ class SimulatedPredictor:
     async def read(
         self, session: str, ids: Sequence[int], lengths: Sequence[int]
     ) -> list[list[float]]:
-        answer = [[ODDS if i else -ODDS] for i in ids[len(ids) - len(lengths) :]]
+        answer = [[ODDS if i & 1 else -ODDS] for i in ids[len(ids) - len(lengths) :]]
+        if self.label_shift:
+            answer.append([ODDS if ids[-1] & 2 else -ODDS])
         question = _Question(answer, self._loop.time(), self._loop.create_future())
         self._asked.append(question)
         if not self._busy:

@@ -31,6 +31,7 @@ class Orchestration:
     span_tokens: int = 20
     admission: bool = True  # by live keys and values
     predictor_ms: float = PREDICTOR_MS
+    label_shift: int = 1  # 0: predictors that judge whole words, as predictor=paper trains them
     until: float | None = None  # virtual seconds after which it is killed
 
 
@@ -73,7 +74,7 @@ def cooperate(
 
     async def main() -> Figures:
         engines = {w: SimulatedEngine(world, w, m) for w, m in models.items()}
-        predictors = {w: SimulatedPredictor(how.predictor_ms) for w in models}
+        predictors = {w: SimulatedPredictor(how.predictor_ms, how.label_shift) for w in models}
         cast = make_cast(world, engines, predictors, how)
         todo = [s.task for s in world.samples if s.task.key not in journal.finished]
         work = asyncio.create_task(

@@ -13,26 +13,28 @@ _NAMES = {
     "oracle": "an oracle that knows the spans",
     "oracle_many": "the same, 256 in flight",
     "ours": "spans streamed",
-    "many": "the same, 256 in flight",
+    "many": "the same, 256 in flight, chunks of 2 tokens",
     "lockstep": "lock step, k = 10/5",
     "lockstep_many": "lock step, 256 in the pool",
     "lockstep_dear": "lock step, slow tokenizer",
     "small_room": "spans streamed, 710k tokens of room",
     "crowded": "the same, without admission",
+    "whole_words": "spans streamed, predictors of whole words",
     "drafts": "drafts of k = 20 without streaming",
 }
 
 
 def table(runs: Mapping[str, Figures], limits: Mapping[str, float]) -> str:
     lines = [
-        "| orchestration | kept tok/s | of the limit | thrown away | requests/ktok | idle s/t |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| orchestration | kept tok/s | of the limit | thrown away | + until aborted | requests/ktok | idle s/t |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, title in _NAMES.items():
         if (run := runs.get(name)) is not None:
             idle = f"{run.idle['student']:.0%} / {run.idle['teacher']:.0%}"
             lines.append(
-                f"| {title} | {run.rate:.0f} | {run.rate / limits[name]:.0%} | {run.waste:.1%} "
+                f"| {title} | {run.rate:.0f} | {run.rate / limits[name]:.0%} "
+                f"| {run.received_waste:.1%} | {run.waste:.1%} "
                 f"| {run.requests_per_ktok:.0f} | {idle} |"
             )
     return "\n".join(lines)
@@ -46,7 +48,7 @@ def summary(
     return {
         "speedup_vs_lockstep": round(ours.rate / lock.rate, 3),
         "fraction_of_limit": round(ours.rate / limits["ours"], 3),
-        "waste": round(ours.waste, 4),
+        "waste": round(ours.received_waste, 4),
         "speedup_vs_lockstep_256": round(many.rate / lock.rate, 3),
         "client_cpu_ms_per_ktok": round(client.total, 1),
         "requests_per_ktok": round(ours.requests_per_ktok, 1),
@@ -54,10 +56,11 @@ def summary(
         "work_lost_at_kill_tokens": loss.total,
         "work_lost_at_kill_most_of_a_sample": loss.most,
         "text_is_the_same_after_kill": loss.same,
-        "waste_received": round(ours.received_waste, 4),
+        "waste_generated": round(ours.waste, 4),
         "fraction_of_oracle": round(ours.rate / runs["oracle"].rate, 3),
         "fraction_of_limit_256": round(many.rate / limits["many"], 3),
-        "waste_256": round(many.waste, 4),
+        "waste_256": round(many.received_waste, 4),
+        "waste_generated_256": round(many.waste, 4),
         "client_cpu_user_ms_per_ktok": round(client.user, 1),
         "client_kept_tokens_per_s": round(client.rate),
         "abort_lag_tokens": round(ours.lag_tokens / ours.aborts, 2),

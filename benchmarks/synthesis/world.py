@@ -52,6 +52,11 @@ def word(label: Label, writer: Writer, n: int) -> str:
     return f" {label[0]}{'a' if writer == 'student' else 'b'}{letters}"
 
 
+def next_label_of(text: str) -> Label:
+    """The label of the token that follows a word of the script, which its number carries."""
+    return "style" if (ord(text.lstrip()[-1]) - 97) % 2 else "capability"
+
+
 def label_of(text: str) -> Label:
     """The label of a word, which it carries in its first letter."""
     return "style" if text.lstrip()[0] == "s" else "capability"
@@ -116,8 +121,13 @@ class World:
             mean = CAPABILITY_SPAN if len(ends) % 2 else STYLE_SPAN
             labels += [_LABELS[len(ends) % 2]] * _geometric(draw, mean)
             ends.append(len(labels))
+        following = [label == "style" for label in (*labels[1:], labels[-1])]
         thinking: dict[Writer, Sequence[int]] = {
-            w: [draw.choice(self._ids[label, w]) for label in labels] for w in _WRITERS
+            w: [
+                draw.choice(self._ids[label, w][style_follows::2])
+                for label, style_follows in zip(labels, following, strict=True)
+            ]
+            for w in _WRITERS
         }
         n_answer = max(1, int(ANSWER * scale * draw.uniform(0.75, 1.25)))
         answer = [draw.choice(self._ids["capability", "student"]) for _ in range(n_answer)]
