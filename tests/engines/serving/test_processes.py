@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from tessy.config import ServeConfig, ServerConfig
+from tessy.engines import loop
 from tessy.engines.serving import Servers, local, local_servers, process
 from tessy.errors import ConfigError, EngineDown, EngineError
-from tests.engines.serving.parts import MODELS, processes, stand_in, until
+from tests.engines.serving.parts import HTTP, MODELS, processes, stand_in, until
 
 ROOT = Path(__file__).parents[3]
 FAMILY = 4  # a guardian, its server, a child and a grandchild
@@ -97,7 +98,7 @@ def hold(
             await body(servers)
         return servers
 
-    return asyncio.run(main())
+    return loop.run(main(), HTTP)
 
 
 @pytest.mark.usefixtures("quick")
