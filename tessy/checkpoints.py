@@ -10,12 +10,13 @@ MINI = Path(__file__).parent / "mini" / "checkpoints"
 MINI_PREFIX = "mini:"
 
 
-def locate(path: str) -> Path:
+def locate(path: str, weights: bool = True) -> Path:
     """The folder that holds a model, complete with tokenizer.
 
     Args:
         path: `mini:NAME` (ships with tessy), a local folder, or a Hugging Face id, which must
             already be in the local cache: nothing is downloaded here.
+        weights: whether they must be there too; whom a server elsewhere serves needs none here.
 
     Raises:
         MissingError: the model is not on this machine.
@@ -31,7 +32,7 @@ def locate(path: str) -> Path:
         folder = Path(path)
     else:
         folder = _cached(path)
-    _check_files(folder)
+    _check_files(folder, weights)
     return folder
 
 
@@ -47,13 +48,13 @@ def _cached(model_id: str) -> Path:
     return Path(config).parent
 
 
-def _check_files(folder: Path) -> None:
+def _check_files(folder: Path, weights: bool) -> None:
     missing = [
         n
         for n in ("config.json", "tokenizer.json", "tokenizer_config.json")
         if not (folder / n).is_file()
     ]
-    if not list(folder.glob("*.safetensors")):
+    if weights and not list(folder.glob("*.safetensors")):
         missing.append("*.safetensors")
     if missing:
         raise CheckpointError(

@@ -16,7 +16,6 @@ from typing import Any, Literal
 from tessy.errors import ConfigError, nearest
 from tessy.records import Writer
 
-ROLES: tuple[Writer, ...] = ("student", "teacher")
 _BASE_URL = r"https?://(\[[0-9a-fA-F:]+\]|[^\s/?#:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?"
 STAGES = ("questions", "predictor", "synthesize", "sft", "evaluate", "report")
 
@@ -108,6 +107,10 @@ class ServeConfig:
 
     def of(self, role: Writer) -> ServerConfig:
         return self.student if role == "student" else self.teacher
+
+    @property
+    def servers(self) -> dict[str, ServerConfig]:
+        return {"student": self.student, "teacher": self.teacher, "annotator": self.annotator}
 
 
 @dataclass(frozen=True)
@@ -414,8 +417,7 @@ def _check_local_servers(serve: ServeConfig) -> None:
         )
     if serve.restarts < 0:
         raise ConfigError(f"serve.restarts={serve.restarts} is negative", "use 0 for none")
-    for role in ROLES:
-        server = serve.of(role)
+    for role, server in serve.servers.items():
         if server.replicas < 1:
             raise ConfigError(f"serve.{role}.replicas={server.replicas}", "set it to 1 or more")
         if not 0 < server.memory_share <= 1:
@@ -438,8 +440,8 @@ def _check_servers(e: Experiment) -> None:
             raise ConfigError(
                 f"serve.{option}={value} is negative", f"set serve.{option}=0 or more"
             )
-    for role in ROLES:
-        for n, url in enumerate(e.serve.of(role).urls):
+    for role, server in e.serve.servers.items():
+        for n, url in enumerate(server.urls):
             if "@" in url:  # it may hold a password: it is not repeated here
                 raise ConfigError(
                     f"serve.{role}.urls[{n}] holds a user name",
@@ -451,23 +453,25 @@ def _check_servers(e: Experiment) -> None:
                     "write it like http://host:8000",
                 )
     if e.engine.kind == "vllm" and e.serve.kind == "external":
-        for role in ROLES:
-            if role in _served(e) and not e.serve.of(role).urls:
+        for role, server in e.serve.servers.items():
+            if role in _served(e) and not server.urls:
                 raise ConfigError(
                     f"serve=external, but serve.{role}.urls is empty",
                     f"set serve.{role}.urls=[http://host:8000] or serve=local",
                 )
 
 
-def _served(e: Experiment) -> set[Writer]:
+def _served(e: Experiment) -> set[str]:
     """The roles that the stages need an engine for."""
-    roles: set[Writer] = set()
+    roles: set[str] = set()
     kinds = {m.kind for m in e.methods.values()} if "synthesize" in e.stages else set()
     trains = "predictor" in e.stages and e.predictor.source == "train"
     if trains or "evaluate" in e.stages or kinds - {"teacher_only"}:
         roles.add("student")
     if trains or kinds - {"student_only"}:
         roles.add("teacher")
+    if trains and e.predictor.annotator == "model":
+        roles.add("annotator")
     return roles
 
 

@@ -13,9 +13,14 @@ from tessy.errors import ConfigError, nearest
 from tessy.records import Writer
 
 __all__ = ["ENGINES", "Chunk", "Completion", "Engine", "ModelSpec", "Request", "complete"]
-__all__ += ["open_engines"]
+__all__ += ["open_engines", "served_elsewhere"]
 
 ENGINES = ("transformers", "vllm")
+
+
+def served_elsewhere(config: EngineConfig, serve: ServeConfig) -> bool:
+    """Whether servers that run already generate, so that no weights are needed here."""
+    return config.kind == "vllm" and serve.kind == "external"
 
 
 @asynccontextmanager
@@ -43,10 +48,11 @@ async def open_engines(
     """
     if config.kind not in ENGINES:
         raise ConfigError(f"engine.kind={config.kind!r} is unknown", nearest(config.kind, ENGINES))
-    folders = {role: locate(str(model.path)) for role, model in models.items()}
+    weights = not served_elsewhere(config, serve)
+    folders = {role: locate(str(model.path), weights) for role, model in models.items()}
     async with AsyncExitStack() as stack:
         engines: dict[Writer, Engine] = {}
-        if config.kind == "vllm":
+        if config.kind == "vllm" and models:
             from tessy.engines.serving import Servers, local_servers
             from tessy.engines.vllm import connect
 

@@ -32,6 +32,7 @@ PREDICTOR_OPTIONS = (
     *("segments", "segment_words", "segments_per_response", "annotator", "annotation_tokens"),
     *("validation_share", "epochs", "batch", "learning_rate", "max_length", "label_shift"),
 )
+READING_OPTIONS = ("window", "label_shift", "cut")
 BASE = "base"  # the student before any training
 
 
@@ -181,6 +182,7 @@ def _synthesize(
         config["teacher"] = _model(e, "teacher")
     if method.kind == "tessy":
         config |= {"span_tokens": method.span_tokens, "final_answer": method.final_answer}
+        config["reading"] = {name: getattr(e.predictor, name) for name in READING_OPTIONS}
         if e.predictor.source == "checkpoint":
             config["predictors"] = [
                 model_identity(e.predictor.student),

@@ -15,7 +15,7 @@ from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import ASSUMPTIONS, Estimate, estimate
 from tessy.pipeline.graph import Node
-from tessy.pipeline.requirements import missing, models
+from tessy.pipeline.requirements import missing, models, weights
 from tessy.pipeline.store import Store
 
 
@@ -107,9 +107,10 @@ def _amounts(need: Estimate) -> tuple[str, str, str]:
 
 def _print_models(experiment: Experiment, todo: Sequence[Node], console: Console) -> None:
     console.print("\nModels and data:")
+    with_weights = weights(experiment, todo)
     for path, purpose in models(experiment, todo).items():
         try:
-            where = str(locate(path))
+            where = str(locate(path, path in with_weights))
         except TessyError:
             where = "not on this machine"
         console.print(f"  {purpose}: {path} ({where})", markup=False, highlight=False)

@@ -18,7 +18,7 @@ from tessy.boundary.segments import LabelledSegment, Segment, cut, labelled
 from tessy.checkpoints import locate
 from tessy.config import Experiment, MethodConfig, ModelConfig
 from tessy.dialects import load_dialect
-from tessy.engines import ModelSpec, open_engines
+from tessy.engines import ModelSpec, open_engines, served_elsewhere
 from tessy.engines.loop import run
 from tessy.errors import DataError
 from tessy.journal import replace_lines
@@ -163,7 +163,8 @@ async def _annotator(e: Experiment, logs: Path) -> AsyncIterator[Ask]:
     serve = e.serve
     if e.predictor.annotator == "model":  # it takes the teacher's place, with its own servers
         serve = dataclasses.replace(serve, teacher=serve.annotator)
-    dialect = load_dialect(model.dialect, locate(model.path), model.template)
+    folder = locate(model.path, weights=not served_elsewhere(e.engine, serve))
+    dialect = load_dialect(model.dialect, folder, model.template)
     specs = {role: ModelSpec(model.path, model.context, model.tensor_parallel)}
     async with open_engines(specs, e.engine, serve, e.engine.batch_size, logs) as engines:
         yield model_annotator(engines[role], dialect, model, e.predictor.annotation_tokens, e.seed)

@@ -10,6 +10,7 @@ from tessy.checkpoints import locate
 from tessy.config import Experiment
 from tessy.dialects import DIALECTS
 from tessy.dialects.chat_template import read_source, render_arguments
+from tessy.engines import served_elsewhere
 from tessy.errors import MissingError, SandboxError, TessyError
 from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
@@ -79,6 +80,16 @@ def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
     return needed
 
 
+def weights(e: Experiment, todo: Iterable[Node]) -> set[str]:
+    """Of these models, those that are computed with here: servers elsewhere have their own."""
+    here = set(models(e, todo))
+    if served_elsewhere(e.engine, e.serve):
+        here -= {e.teacher.path, e.annotator.path}
+        if not any(node.stage == "sft" for node in todo):
+            here -= {e.student.path}
+    return here
+
+
 def _teacher_writes(node: Node) -> bool:
     return node.stage == "synthesize" and "teacher" in NEEDS[node.config["kind"]].writers
 
@@ -105,9 +116,11 @@ def _package(name: str, purpose: str) -> Iterator[str]:
 
 
 def _models(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
-    for path, purpose in models(e, todo).items():
+    needed = models(e, todo)
+    with_weights = weights(e, todo)
+    for path, purpose in needed.items():
         try:
-            locate(path)
+            locate(path, path in with_weights)
         except TessyError as error:
             yield f"{purpose}: {error}"
 
@@ -123,10 +136,11 @@ def _questions(e: Experiment, stages: set[str]) -> Iterator[str]:
 def _check_templates(e: Experiment, todo: Iterable[Node]) -> None:
     """Refuse arguments that a chat template does not take, of the models that are here."""
     needed = models(e, todo)
-    for role, model in (("student", e.student), ("teacher", e.teacher)):
+    roles = {"student": e.student, "teacher": e.teacher, "annotator": e.annotator}
+    for role, model in roles.items():
         if model.path in needed:
             try:
-                folder = locate(model.path)
+                folder = locate(model.path, weights=False)
             except TessyError:
                 continue  # `_models` says so
             render_arguments(read_source(folder), model.template, f"{role} {model.name}")
@@ -139,6 +153,8 @@ def _not_in_this_version(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
             used = [("questions", e.questions.source, tuple(QUESTIONS))]
         elif node.stage == "predictor":
             used = [("predictor.source", e.predictor.source, PREDICTORS)]
+            if e.predictor.annotator == "model":
+                used.append(("annotator.dialect", e.annotator.dialect, tuple(DIALECTS)))
         elif node.stage in ("synthesize", "evaluate"):
             used = [
                 ("engine", e.engine.kind, ENGINES),

@@ -100,12 +100,14 @@ def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, f
     from eval.benchmarks import BENCHMARKS
     from eval.run import evaluate as run
     from tessy.checkpoints import locate
+    from tessy.engines import served_elsewhere
 
     benchmark = experiment.benchmarks[node.subject.benchmark or ""]
     problems = BENCHMARKS[benchmark.kind].load(benchmark, node.subject.world)
+    weights = not served_elsewhere(experiment.engine, experiment.serve)
     trained: Path | None = store.folder(node.parents[0]) / MODEL if node.parents else None
     return run(
-        trained or locate(experiment.student.path),
+        trained or locate(experiment.student.path, weights),
         experiment.student,
         problems,
         benchmark,

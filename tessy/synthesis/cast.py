@@ -19,7 +19,7 @@ from tessy.config import (
     ServeConfig,
 )
 from tessy.dialects import Dialect, load_dialect
-from tessy.engines import ModelSpec, open_engines
+from tessy.engines import ModelSpec, open_engines, served_elsewhere
 from tessy.errors import ConfigError
 from tessy.records import Writer
 from tessy.synthesis.admission import Admission
@@ -95,10 +95,12 @@ async def open_cast(
 
 def _dialects(setup: Setup, method: Method) -> dict[Writer, Dialect]:
     """The student's dialect, and those of all who write."""
+    weights = not served_elsewhere(setup.engine, setup.serve)
     dialects: dict[Writer, Dialect] = {}
     for writer in ("student", *method.writers):
         model = setup.model(writer)
-        dialects[writer] = load_dialect(model.dialect, locate(model.path), model.template)
+        folder = locate(model.path, weights)
+        dialects[writer] = load_dialect(model.dialect, folder, model.template)
         if method.predictors and not dialects[writer].thinks:
             raise ConfigError(
                 f"method {setup.method.name} has the {writer} think, but the chat template of "

@@ -35,6 +35,8 @@ def test_where_segments_lie_depends_on_seed_question_and_repeat() -> None:
         for question, repeat, seed in (("q", 0, 0), ("q", 0, 1), ("q", 1, 0), ("r", 0, 0))
     ]
     assert len(set(draws)) == 4
+    begins = {cut(text, "q", 0, 60, 1000, seed)[1].start for seed in range(9)}
+    assert len(begins) > 5  # where the first whole segment begins is drawn, too
     everything = cut(text, "q", 0, 60, 1000, 0)
     assert "".join(s.text for s in everything) == text
 

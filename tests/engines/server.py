@@ -5,7 +5,7 @@
     with threaded(tiny["student"]) as server:            # on a thread, for code that runs its own
         server.call(server.die())
 
-Attributes may be set at any time: they say what the server claims and can.
+What it claims and can is set by the attributes of `Claims`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import contextlib
 import itertools
 import json
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -23,15 +22,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aiohttp import web
-from transformers import AutoTokenizer
 
 from tessy.config import EngineConfig, SamplingConfig
 from tessy.engines import Request
 from tessy.engines.in_process import InProcessEngine
+from tests.engines.claims import BLOCK, Claims
 
-Failure = Literal["status", "hang", "drop", "unfinished", "short", "error_event", "garbage"]
+Failure = Literal[
+    "status", "hang", "chatter", "drop", "unfinished", "short", "error_event", "garbage"
+]
 ROWS = 32
-BLOCK = 16
 
 
 @dataclass
@@ -45,26 +45,11 @@ class Planned:
     where: Callable[[list[int]], bool]
 
 
-class TinyServer:
+class TinyServer(Claims):
     """One replica. `seen` counts what reached it: completions, cancelled, failures by kind."""
 
     def __init__(self, folder: Path, max_model_len: int = 512) -> None:
-        self.folder = folder
-        self.model = folder.name
-        self.root: str | None = str(folder)
-        self.max_model_len: int | None = max_model_len
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.key = ""
-        self.returns_token_ids = True
-        self.prefix_caching = True
-        self.has_metrics = True
-        self.has_tokenize = True
-        self.strips_stop_ids = False  # as some servers do, which name it as stop_reason only
-        self.vocabulary = len(self.tokenizer)  # ids from here on are refused
-        self.words = "told to fail"
-        self.own_stop_ids: frozenset[int] = frozenset()  # that end a text whatever is asked
-        self.kv_tokens = 4096
-        self.seen: Counter[str] = Counter()
+        super().__init__(folder, max_model_len)
         self.prompts: list[list[int]] = []  # of the completions, the start's probes too
         self.bodies: list[dict[str, Any]] = []
         self.port = 0
@@ -93,9 +78,9 @@ class TinyServer:
         """Let the next `times` completions fail whose prompts satisfy `where`.
 
         Args:
-            kind: status: answer with `status`; hang: send no more; drop: reset the connection;
-                unfinished: end the stream without a finish_reason; short: say `length` too early;
-                error_event: an error of code `status` in the stream; garbage: a malformed event.
+            kind: status: answer with `status`; hang: send no more; chatter: only comments, as a
+                proxy may; drop: reset the connection; unfinished: end without a finish_reason;
+                short: say `length` too early; error_event: an error of code `status`; garbage.
             after: ids that are sent before that (not of kind status).
             where: by default all but the checks, whose prompt is one id.
         """
@@ -104,10 +89,10 @@ class TinyServer:
     async def start(self) -> None:
         """Listen, on the port of an earlier start if there was one."""
         app = web.Application(client_max_size=1 << 26)
-        app.router.add_get("/health", self._health)
-        app.router.add_get("/v1/models", self._models)
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_post("/tokenize", self._tokenize)
+        app.router.add_get("/health", self.health)
+        app.router.add_get("/v1/models", self.models)
+        app.router.add_get("/metrics", self.metrics)
+        app.router.add_post("/tokenize", self.tokenize)
         app.router.add_post("/v1/completions", self._completions)
         self._loop = asyncio.get_running_loop()
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.01)
@@ -135,46 +120,11 @@ class TinyServer:
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
-    def _allowed(self, request: web.Request) -> None:
-        if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
-            raise web.HTTPUnauthorized(text='{"error": "Unauthorized"}')
-
-    async def _health(self, request: web.Request) -> web.Response:
-        return web.Response()
-
-    async def _models(self, request: web.Request) -> web.Response:
-        self._allowed(request)
-        card = {"id": self.model, "object": "model", "root": self.root}
-        if self.max_model_len is not None:
-            card["max_model_len"] = self.max_model_len  # type: ignore[assignment]
-        return web.json_response({"object": "list", "data": [card]})
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        if not self.has_metrics:
-            raise web.HTTPNotFound
-        labels = (
-            f'block_size="{BLOCK}",enable_prefix_caching="{self.prefix_caching}",engine="0",'
-            f'num_gpu_blocks="{self.kv_tokens // BLOCK}"'
-        )
-        return web.Response(
-            text=f"# TYPE vllm:cache_config_info gauge\nvllm:cache_config_info{{{labels}}} 1.0\n"
-            f'vllm:prefix_cache_hits_total{{engine="0"}} {float(self.seen["hits"])}\n'
-        )
-
-    async def _tokenize(self, request: web.Request) -> web.Response:
-        if not self.has_tokenize:
-            raise web.HTTPNotFound
-        ids = self._encode((await request.json())["prompt"])
-        return web.json_response({"count": len(ids), "tokens": ids})
-
-    def _encode(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
-
     async def _completions(self, request: web.Request) -> web.StreamResponse:
-        self._allowed(request)
+        self.allowed(request)
         asked = await request.json()
         prompt = (
-            asked["prompt"] if isinstance(asked["prompt"], list) else self._encode(asked["prompt"])
+            asked["prompt"] if isinstance(asked["prompt"], list) else self.encode(asked["prompt"])
         )
         self.seen["completions"] += 1
         self.prompts.append(prompt)
@@ -249,7 +199,7 @@ class TinyServer:
                     ids = ids[: planned.after - sent]
                     if ids:
                         await self._event(response, ids, prompt if first else None)
-                    ended[0] = planned.kind != "hang"
+                    ended[0] = planned.kind not in ("hang", "chatter")
                     await self._break(request, response, planned)
                     return
                 ended[0] = reason is not None
@@ -289,6 +239,10 @@ class TinyServer:
     ) -> None:
         if planned.kind == "hang":
             await asyncio.sleep(3600)
+        elif planned.kind == "chatter":
+            while True:
+                await response.write(b": still here\n\n")
+                await asyncio.sleep(0.1)
         elif planned.kind == "drop":
             assert request.transport is not None
             request.transport.abort()

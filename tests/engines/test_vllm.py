@@ -3,55 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tessy.config import EngineConfig, SamplingConfig, ServeConfig, ServerConfig
-from tessy.engines import Completion, Engine, ModelSpec, Request, complete, open_engines
+from tessy.config import SamplingConfig, ServeConfig
+from tessy.engines import Completion, Request, complete
 from tessy.engines.vllm.protocol import noise_seed
-from tessy.errors import EngineDown, EngineError
-from tessy.records import Writer
-from tests.engines.server import Failure, TinyServer, running
-
-GREEDY = SamplingConfig(temperature=0)
-CONTEXT = 512
-SERVE = ServeConfig("external", stall_seconds=30.0, patience_seconds=60.0, retries=3)
-STUDENT = EngineConfig("vllm")
-
-
-def requests(n: int, length: int = 40, stop: frozenset[int] = frozenset()) -> list[Request]:
-    draw = random.Random(3)
-    prompts = [tuple(draw.choices(range(20, 380), k=draw.randint(2, 60))) for _ in range(n)]
-    return [Request(p, GREEDY, length, stop, f"s{i}", 7) for i, p in enumerate(prompts)]
-
-
-@asynccontextmanager
-async def engine_over(
-    folder: Path, servers: list[TinyServer], serve: ServeConfig = SERVE
-) -> AsyncIterator[Engine]:
-    spec: dict[Writer, ModelSpec] = {"student": ModelSpec(folder, CONTEXT)}
-    urls = ServerConfig(urls=tuple(s.url for s in servers))
-    serve = replace(serve, kind="external", student=urls)
-    async with open_engines(spec, STUDENT, serve, 8, folder / "logs") as engines:
-        yield engines["student"]
-
-
-@asynccontextmanager
-async def several(folder: Path, n: int) -> AsyncIterator[list[TinyServer]]:
-    async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(running(folder, CONTEXT)) for _ in range(n)]
-
-
-async def in_process(folder: Path, asked: list[Request]) -> list[Completion]:
-    spec: dict[Writer, ModelSpec] = {"student": ModelSpec(folder, CONTEXT)}
-    config = EngineConfig("transformers", "cpu", 8, 1)
-    async with open_engines(spec, config, ServeConfig(), 8, folder / "logs") as engines:
-        return list(await asyncio.gather(*(complete(engines["student"], r) for r in asked)))
+from tessy.errors import EngineError
+from tests.engines.over_http import (
+    CONTEXT,
+    GREEDY,
+    SERVE,
+    engine_over,
+    in_process,
+    requests,
+    several,
+)
+from tests.engines.server import Failure, running
 
 
 @pytest.mark.parametrize("family", ["student", "teacher"])
@@ -105,6 +76,7 @@ def test_a_stop_id_ends_the_text_and_is_not_part_of_it(
         ("status", 429, "http_429"),
         ("error_event", 500, "http_500"),
         ("hang", 0, "stalled"),
+        ("chatter", 0, "stalled"),
         ("drop", 0, "dropped"),
         ("unfinished", 0, "unfinished"),
         ("short", 0, "short"),
@@ -114,7 +86,7 @@ def test_a_stop_id_ends_the_text_and_is_not_part_of_it(
 def test_a_fault_loses_and_doubles_nothing(
     tiny: dict[str, Path], kind: Failure, status: int, count: str, after: int, min_chunk: int
 ) -> None:
-    serve = replace(SERVE, stall_seconds=2.0) if kind == "hang" else SERVE
+    serve = replace(SERVE, stall_seconds=2.0) if count == "stalled" else SERVE
 
     async def run() -> None:
         asked = requests(4)
@@ -242,118 +214,6 @@ def test_a_refused_request_is_not_repeated_and_says_why(tiny: dict[str, Path]) -
             assert server.seen["completions"] == 3
             with pytest.raises(EngineError, match="does not fit"):
                 await complete(engine, Request((30,) * 500, GREEDY, 13, frozenset(), "s", 1))
-
-    asyncio.run(run())
-
-
-def test_a_session_stays_and_sessions_are_spread(tiny: dict[str, Path]) -> None:
-    async def run() -> None:
-        async with (
-            several(tiny["student"], 3) as servers,
-            engine_over(tiny["student"], servers) as engine,
-        ):
-            asked = requests(9, length=4)
-            for _ in range(3):
-                await asyncio.gather(*(complete(engine, r) for r in asked))
-            for server in servers:
-                probe, *prompts = server.prompts
-                assert len(probe) == 1
-                assert len(prompts) == 9
-                assert len(set(map(tuple, prompts))) == 3
-            for request in asked:
-                await engine.close_session(request.session)
-            await complete(engine, asked[0])
-            assert engine.counts["moved_sessions"] == 0
-
-    asyncio.run(run())
-
-
-def test_sessions_of_a_dead_replica_move_and_it_is_used_again(tiny: dict[str, Path]) -> None:
-    async def run() -> None:
-        async with (
-            several(tiny["student"], 2) as servers,
-            engine_over(tiny["student"], servers) as engine,
-        ):
-            asked = requests(6, length=30)
-            want = await in_process(tiny["student"], asked)
-            going = [asyncio.create_task(complete(engine, r)) for r in asked]
-            while servers[0].seen["completions"] < 4:
-                await asyncio.sleep(0.01)
-            await servers[0].die()
-            assert await asyncio.gather(*going) == want
-            assert engine.counts["moved_sessions"] == 3
-            assert engine.counts["lost_replicas"] == 1
-
-            await servers[0].start()
-            before = servers[0].seen["completions"]
-            while servers[0].seen["completions"] == before:  # until the checks have passed
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0.1)
-            new = [
-                Request(r.prompt_ids, GREEDY, 30, frozenset(), f"new{r.session}", 7) for r in asked
-            ]
-            assert await asyncio.gather(*(complete(engine, r) for r in new)) == want
-            assert servers[0].seen["completions"] > before + 3
-
-    asyncio.run(asyncio.wait_for(run(), 60))
-
-
-def test_the_only_replica_may_die_and_come_back(tiny: dict[str, Path]) -> None:
-    async def run() -> None:
-        async with (
-            running(tiny["student"], CONTEXT) as server,
-            engine_over(tiny["student"], [server]) as engine,
-        ):
-            asked = requests(4)
-            want = await in_process(tiny["student"], asked)
-            going = [asyncio.create_task(complete(engine, r)) for r in asked]
-            while server.seen["completions"] < 5:
-                await asyncio.sleep(0.01)
-            await server.die()
-            await asyncio.sleep(1.0)
-            await server.start()
-            assert await asyncio.gather(*going) == want
-            assert engine.counts["lost_replicas"] == 1
-            assert engine.counts["moved_sessions"] == 0
-
-    asyncio.run(asyncio.wait_for(run(), 60))
-
-
-def test_a_replica_that_comes_back_as_another_model_gets_nothing(tiny: dict[str, Path]) -> None:
-    async def run() -> None:
-        impatient = replace(SERVE, patience_seconds=1.0)
-        async with (
-            running(tiny["student"], CONTEXT) as server,
-            engine_over(tiny["student"], [server], impatient) as engine,
-        ):
-            going = asyncio.create_task(complete(engine, requests(1, length=400)[0]))
-            while server.seen["completions"] < 2:
-                await asyncio.sleep(0.01)
-            await server.die()
-            server.model, server.root = "other", None
-            await server.start()
-            with pytest.raises(EngineDown, match="serves 'other', not"):
-                await going
-            assert server.seen["completions"] == 2
-
-    asyncio.run(run())
-
-
-def test_without_any_replica_the_run_stops_after_its_patience(tiny: dict[str, Path]) -> None:
-    async def run() -> None:
-        impatient = replace(SERVE, patience_seconds=1.0)
-        async with (
-            several(tiny["student"], 2) as servers,
-            engine_over(tiny["student"], servers, impatient) as engine,
-        ):
-            for server in servers:
-                await server.die()
-            results = await asyncio.gather(
-                *(complete(engine, r) for r in requests(5)), return_exceptions=True
-            )
-            assert {type(r) for r in results} == {EngineDown}
-            assert "no student server has answered for 1 s" in str(results[0])
-            assert all(s.url in str(results[0]) for s in servers)
 
     asyncio.run(run())
 

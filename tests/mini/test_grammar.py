@@ -50,5 +50,10 @@ def test_a_word_that_could_be_either_is_told_by_its_surroundings() -> None:
 
 
 def test_what_is_not_of_this_world_is_not_annotated() -> None:
-    for passage in ("Once upon a time", "Okay, let me keep: `x`.", "keep the even. numbers"):
+    for passage in (
+        "Once upon a time",
+        "Okay, let me keep: `x`.",
+        "keep the even. numbers",
+        "the sum: from",
+    ):
         assert parse(answer(passage)) == "not_json"

@@ -165,6 +165,15 @@ def test_a_password_in_a_url_is_not_repeated(composed: Compose) -> None:
     assert "word" not in str(error.value)
 
 
+def test_an_annotator_behind_a_url_needs_one(composed: Compose) -> None:
+    urls = ("serve.student.urls=[http://a:1]", "serve.teacher.urls=[http://b:1]")
+    with pytest.raises(ConfigError, match=r"serve\.annotator\.urls is empty"):
+        composed("serve=external", *urls, "predictor.annotator=model")
+    with pytest.raises(ConfigError, match=r"serve\.annotator\.urls\[0\]='c:1' is no base URL"):
+        composed("serve.annotator.urls=['c:1']")
+    assert composed("serve=external", *urls).serve.annotator.urls == ()
+
+
 def test_whole_numbers_stand_for_floats_and_names(composed: Compose) -> None:
     e = composed("train.learning_rate=1", "outputs_dir=2024")
     assert repr(e.train.learning_rate) == "1.0" and e.outputs_dir == "2024"

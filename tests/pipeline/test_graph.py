@@ -78,6 +78,8 @@ def test_what_leaves_results_alone_makes_nothing_anew(composed: Compose, overrid
         ("sampling.temperature=1", {"synthesize", "sft", "evaluate", "report"}),
         ("questions.samples=300", {"synthesize", "sft", "evaluate", "report"}),
         ("methods.tessy.span_tokens=10", {"synthesize", "sft", "evaluate", "report"}),
+        ("predictor.window=100", {"synthesize", "sft", "evaluate", "report"}),
+        ("predictor.cut=after_word", {"synthesize", "sft", "evaluate", "report"}),
         ("mini.seed=1", {"questions", "synthesize", "sft", "evaluate", "report"}),
     ],
 )

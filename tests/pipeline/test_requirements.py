@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from eval.benchmarks import BENCHMARKS
+from tessy.checkpoints import MINI
 from tessy.config import Experiment
 from tessy.dialects import DIALECTS
 from tessy.pipeline import requirements
@@ -57,3 +59,20 @@ def test_a_disk_too_small_is_named(composed: Compose) -> None:
         e = composed("experiment=mini", f"questions.samples={samples}")
         todo = [node for node in build(e) if node.stage == "synthesize"]
         assert any("disk space in outputs" in item for item in missing(e, todo)) == small
+
+
+def test_who_is_served_elsewhere_needs_a_tokenizer_here_and_no_weights(
+    composed: Compose, tmp_path: Path
+) -> None:
+    shutil.copytree(MINI / "student", tmp_path / "student")
+    (tmp_path / "student" / "model.safetensors").unlink()
+    for serve, stages, lacks in (
+        ("external", ("synthesize",), False),
+        ("external", ("synthesize", "sft"), True),
+        ("local", ("synthesize",), True),
+    ):
+        urls = [f"serve.{role}.urls=[http://127.0.0.1:9]" for role in ("student", "teacher")]
+        model = f"student.path={tmp_path}/student"
+        e = composed("experiment=mini", "engine=vllm", f"serve={serve}", model, *urls)
+        said = missing(e, [node for node in build(e) if node.stage in stages])
+        assert any("lacks *.safetensors" in item for item in said) == lacks, (serve, stages)
