@@ -214,6 +214,7 @@ def test_two_roles_cannot_have_one_port(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("quick")
 def test_a_fixed_port_is_had_again_at_once_by_the_next_stage(mark: str, tmp_path: Path) -> None:
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as vLLM's does
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
