@@ -110,8 +110,11 @@ def _ports(configs: Mapping[Writer, ServerConfig]) -> dict[Writer, list[int]]:
             for replica in range(config.replicas):
                 port = config.port + replica if config.port else 0
                 probe = held.enter_context(socket.socket())
+                # Connections of the servers of an earlier stage may still be closing there.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     probe.bind((HOST, port))
+                    probe.listen(1)  # with SO_REUSEADDR only a listening socket holds its port
                 except OSError as error:
                     raise ConfigError(
                         f"port {port}, for {role}-{replica}, cannot be had ({error.strerror})",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tessy.config import EngineConfig
 from tessy.engines import ModelSpec
 from tessy.records import Writer
 
@@ -15,6 +16,7 @@ MODELS: dict[Writer, ModelSpec] = {
     "student": ModelSpec("mini:student", 64),
     "teacher": ModelSpec("mini:teacher", 64),
 }
+HTTP = EngineConfig("vllm")  # its servers are held on the event loop that its clients run on
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
 

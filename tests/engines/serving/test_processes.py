@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from tessy.config import ServeConfig, ServerConfig
+from tessy.engines import loop
 from tessy.engines.serving import Servers, local, local_servers, process
 from tessy.errors import ConfigError, EngineDown, EngineError
-from tests.engines.serving.parts import MODELS, processes, stand_in, until
+from tests.engines.serving.parts import HTTP, MODELS, processes, stand_in, until
 
 ROOT = Path(__file__).parents[3]
 FAMILY = 4  # a guardian, its server, a child and a grandchild
@@ -97,7 +98,7 @@ def hold(
             await body(servers)
         return servers
 
-    return asyncio.run(main())
+    return loop.run(main(), HTTP)
 
 
 @pytest.mark.usefixtures("quick")
@@ -199,3 +200,29 @@ def test_a_port_that_is_taken_is_named_before_anything_starts(mark: str, tmp_pat
         with pytest.raises(ConfigError, match=f"port {port}, for student-0, cannot be had"):
             hold(tmp_path, nothing, serve)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_roles_cannot_have_one_port(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(ConfigError, match=f"port {port}, for teacher-0, cannot be had"):
+        hold(tmp_path, nothing, ServeConfig(student=ServerConfig(port=port),
+                                            teacher=ServerConfig(port=port)))  # fmt: skip
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_fixed_port_is_had_again_at_once_by_the_next_stage(mark: str, tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as vLLM's does
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            listener.accept()[0].close()  # the server's side closes first, and lingers
+            assert client.recv(1) == b""
+
+    async def body(servers: Servers) -> None:
+        assert servers.urls["student"] == [f"http://127.0.0.1:{port}"]
+
+    hold(tmp_path, body, dataclasses.replace(SERVE, student=ServerConfig(port=port)))

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from tessy.config import ServeConfig
+from tessy.engines import loop
 from tessy.engines.serving import local, local_servers
-from tests.engines.serving.parts import MODELS, stand_in
+from tests.engines.serving.parts import HTTP, MODELS, stand_in
 
 
 async def main(logs: Path, how: str) -> None:
@@ -23,4 +24,4 @@ async def main(logs: Path, how: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+    loop.run(main(Path(sys.argv[1]), sys.argv[2]), HTTP)
