@@ -26,7 +26,8 @@ _NAMES = {
 
 def table(runs: Mapping[str, Figures], limits: Mapping[str, float]) -> str:
     lines = [
-        "| orchestration | kept tok/s | of the limit | thrown away | + until aborted | requests/ktok | idle s/t |",
+        "| orchestration | kept tok/s | of the limit | thrown away | with those until an abort "
+        "| requests/ktok | idle s/t |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, title in _NAMES.items():
