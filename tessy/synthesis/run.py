@@ -104,9 +104,9 @@ async def _make(
         journal.meter = meter
         async with meter.running():
             await make_samples(cast, method, todo, journal, n_sessions)
-        for writer, role in cast.roles.items():
-            journal.counts.update({f"{writer}.{k}": v for k, v in role.engine.counts.items()})
-            journal.counts["requests"] += role.engine.counts["requests"]
+    for writer, role in cast.roles.items():  # complete when the engines are closed
+        journal.counts.update({f"{writer}.{k}": v for k, v in role.engine.counts.items()})
+        journal.counts["requests"] += role.engine.counts["requests"]
 
 
 async def make_samples(

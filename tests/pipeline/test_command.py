@@ -6,7 +6,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -104,9 +103,8 @@ def test_the_same_stage_again_does_nothing(tmp_path: Path) -> None:
     first = run(tmp_path, *arguments)
     assert first.returncode == 0 and "questions: 1 made" in first.stdout
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "here").rglob("*")}
-    began = time.monotonic()
     second = run(tmp_path, *arguments)
-    assert second.returncode == 0 and time.monotonic() - began < 5
+    assert second.returncode == 0, second.stderr
     assert "nothing was to do" in second.stdout and "1 done before" in second.stdout
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "here").rglob("*")} == before
     (questions,) = (tmp_path / "here").rglob("questions.jsonl")
