@@ -23,6 +23,7 @@ from tessy.errors import ConfigError, EngineDown, EngineError
 from tessy.records import Writer
 
 # Faults that say nothing about the next request: the server works.
+_HOPELESS = 8  # requests given up in a row: the fault is the server's, not the samples'
 _HARMLESS = ("short", "stopped", "http_400", "http_413", "http_422")
 
 
@@ -93,6 +94,7 @@ class VllmEngine:
         self._replicas = Replicas(replicas, want, serve.patience_seconds, self.counts)
         self._want, self._serve = want, serve
         self._in_flight = 0
+        self._hopeless = 0  # requests that were given up since any server sent a token
 
     @property
     def in_flight(self) -> int:
@@ -115,6 +117,7 @@ class VllmEngine:
                         while finish is None:
                             finish = await stream.more(handed + min_chunk)
                             chunk, handed = tuple(ids[handed:]), len(ids)
+                            self._hopeless = 0
                             yield Chunk(chunk, finish)
                         return
                     finally:
@@ -180,6 +183,13 @@ class VllmEngine:
                 f"{self._want.role} server {words}", "see what the server's log says about it"
             )
         if failures > self._serve.retries:
+            self._hopeless += 1
+            if self._hopeless >= _HOPELESS:
+                raise EngineDown(
+                    f"{_HOPELESS} requests failed {failures} times each without a token between "
+                    f"them, at last at {self._want.role} server {words}",
+                    "see the server's log; the same command goes on when it works again",
+                )
             raise EngineError(
                 f"a request failed {failures} times in a row, at last at {self._want.role} server "
                 f"{words}",
