@@ -97,7 +97,9 @@ async def _measure(world: World, ports: dict[Writer, int], journal: Journal, loa
         work = asyncio.create_task(
             make_samples(cast, METHODS["tessy"], tasks, journal, load.samples)
         )
-        await asyncio.wait([work], timeout=load.warm_up)  # all have read what there is by then
+        while sum(e.counts["generated_tokens"] > 0 for e in engines.values()) < len(engines):
+            await asyncio.sleep(0.1)  # until what there was is read, and both servers write
+        await asyncio.wait([work], timeout=load.warm_up)
         offset, began = journal.path.stat().st_size, os.times()
         await asyncio.wait([work], timeout=load.measured)
         ended, kept = os.times(), _kept(journal.path, offset)

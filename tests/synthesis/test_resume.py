@@ -77,7 +77,7 @@ def test_the_data_set_holds_the_trajectories(tiny: dict[str, Path], tmp_path: Pa
     assert len(rows) == 3
     for row, t in zip(rows, done, strict=True):
         want = json.loads(json.dumps(t.to_json()))
-        mappings = {k: json.loads(row[k]) for k in ("tokens", "seeds", "versions")}
+        mappings = {k: json.loads(row[k]) for k in ("tokens", "seeds", "versions", "metadata")}
         assert dict(row) | mappings == want
     for key in ("student_generated", "teacher_generated", "student_kept", "teacher_kept"):
         assert counts[key] == sum(t.tokens[key] for t in done)
