@@ -104,10 +104,16 @@ class SimulatedPredictor:
         self._batch = batch_ms * 1e-3
         self._loop = asyncio.get_running_loop()
         self._asked: list[_Question] = []
+        self._encoded: dict[str, list[int]] = {}
         self._busy = False
 
     def encode(self, word: str) -> list[int]:
-        return [(label_of(word) == "style") + 2 * (next_label_of(word) == "style")]
+        """Remembered, as the real predictor remembers words."""
+        ids = self._encoded.get(word)
+        if ids is None:
+            ids = [(label_of(word) == "style") + 2 * (next_label_of(word) == "style")]
+            self._encoded[word] = ids
+        return ids
 
     def close_session(self, session: str) -> None:
         """Nothing is held."""
