@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tessy.errors import CheckpointError, MissingError, nearest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 MINI = Path(__file__).parent / "mini" / "checkpoints"
 MINI_PREFIX = "mini:"
@@ -34,6 +38,24 @@ def locate(path: str, weights: bool = True) -> Path:
         folder = _cached(path)
     _check_files(folder, weights)
     return folder
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of the checkpoint in `folder`.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    # Reads tokenizer.json as it is. AutoTokenizer makes it anew by the class that the checkpoint
+    # names: DeepSeek's name Llama's, which loses every space (transformers 5, issue 45488).
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"the tokenizer in {folder} cannot be read ({error})", "copy the tokenizer files there"
+        ) from error
 
 
 def _cached(model_id: str) -> Path:

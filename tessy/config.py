@@ -96,7 +96,7 @@ class ServeConfig:
     student: ServerConfig = field(default_factory=ServerConfig)  # also serves trained students
     teacher: ServerConfig = field(default_factory=ServerConfig)
     annotator: ServerConfig = field(default_factory=ServerConfig)  # predictor.annotator=model
-    stream_interval: int = 2  # tokens a streamed chunk; a server may be set to more
+    stream_interval: int = 0  # tokens a streamed chunk; 0: 1, and 1 more a 80 rows of a replica
     start_seconds: float = 1800.0  # until a server that was started must be healthy
     stall_seconds: float = 120.0  # without a token, after which a request is given up and repeated
     retries: int = 5  # repetitions of one request before its sample is recorded as failed
@@ -309,7 +309,6 @@ def check(experiment: Experiment) -> None:
         "train.max_length": e.train.max_length,
         "train.checkpoints_per_epoch": e.train.checkpoints_per_epoch,
         "engine.batch_size": e.engine.batch_size,
-        "serve.stream_interval": e.serve.stream_interval,
         "serve.stall_seconds": e.serve.stall_seconds,
         "serve.patience_seconds": e.serve.patience_seconds,
         "sampling.max_tokens": e.sampling.max_tokens,
@@ -435,7 +434,8 @@ def _check_local_servers(serve: ServeConfig) -> None:
 
 
 def _check_servers(e: Experiment) -> None:
-    for option, value in (("retries", e.serve.retries), ("kv_tokens", e.serve.kv_tokens)):
+    for option in ("retries", "kv_tokens", "stream_interval"):
+        value = getattr(e.serve, option)
         if value < 0:
             raise ConfigError(
                 f"serve.{option}={value} is negative", f"set serve.{option}=0 or more"

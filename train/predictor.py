@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tessy.boundary.examples import IGNORED, Example, example
 from tessy.boundary.metrics import Judged, judged, measure
 from tessy.boundary.segments import LabelledSegment
-from tessy.checkpoints import locate
+from tessy.checkpoints import load_tokenizer, locate
 from tessy.config import PredictorConfig, TrainConfig
 from tessy.errors import CheckpointError, DataError, StorageError, TessyError
 from train.arguments import Plan, computes_in_bf16, plan, threads
@@ -55,7 +55,7 @@ def fit(
         StorageError: the disk refuses.
     """
     base = locate(config.base)
-    train, validation, dropped = _examples(segments, _tokenizer(base), config)
+    train, validation, dropped = _examples(segments, load_tokenizer(base), config)
     settings = _settings(config)
     steps = plan(settings, len(train), world_size=1)
     checkpoints = target.with_name(f"{target.name}.checkpoints")
@@ -120,17 +120,6 @@ def _examples(
                 "raise predictor.max_length or lower predictor.segment_words",
             )
     return found["train"], found["validation"], dropped
-
-
-def _tokenizer(base: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(base, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"the tokenizer in {base} cannot be read ({error})", "copy the tokenizer files there"
-        ) from error
 
 
 def _train(
@@ -200,7 +189,7 @@ def _load(folder: Path) -> Any:
 
 
 def _pad_id(folder: Path) -> int:
-    tokenizer = _tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
     pad = tokenizer.pad_token_id
     return int(tokenizer.eos_token_id or 0) if pad is None else int(pad)  # masked, whatever it is
 

@@ -46,10 +46,9 @@ def _jobs(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
     """By name, the longest first."""
     n, many, scale = options.samples, options.many, options.scale
     front = FrontEnd(stream_interval=options.interval)
-    busy = FrontEnd(stream_interval=max(2, options.interval))  # chunks cost a front end most
     ours = Orchestration(n)
     jobs: dict[str, Callable[[], Any]] = {
-        "many": partial(run_ours, many, Orchestration(many), busy, scale, ROOM),
+        "many": partial(run_ours, many, Orchestration(many), front, scale, ROOM),
         "ours": partial(run_ours, n, ours, front, scale, ROOM),
         "small_room": partial(run_ours, n, ours, front, scale, SMALL_ROOM),
         "lockstep": partial(run_lockstep, n, front, scale),
@@ -85,7 +84,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=100, help="samples, all in flight")
     parser.add_argument("--many", type=int, default=256, help="samples of the larger run")
     parser.add_argument("--scale", type=float, default=1.0, help="of the samples' lengths")
-    parser.add_argument("--interval", type=int, default=1, help="tokens a streamed chunk")
+    parser.add_argument("--interval", type=int, default=0, help="serve.stream_interval")
     parser.add_argument("--full", action="store_true", help="run the comparisons too")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at once")
     return parser.parse_args()

@@ -12,9 +12,9 @@ from benchmarks.synthesis.server import Row, Server
 from benchmarks.synthesis.times import PREDICTOR_MS, ServerModel
 from benchmarks.synthesis.world import World, label_of, next_label_of
 from tessy.engines import Chunk, Request
+from tessy.engines.vllm.protocol import chunk_interval
 from tessy.records import Writer
 
-MAX_INTERVAL = 64  # tokens a streamed chunk at most, however few chunks the client asks for
 ODDS = 8.0  # a predictor that is sure
 
 
@@ -45,8 +45,9 @@ class SimulatedEngine:
             if (ended or arrived - taken >= min_chunk) and not news.done():
                 news.set_result(None)
 
-        interval = max(self.server.model.front.stream_interval, min(min_chunk, MAX_INTERVAL))
-        row = Row(request.session, request.prompt_ids, script, interval, deliver)
+        configured = self.server.model.front.stream_interval
+        interval = chunk_interval(configured, self.server.in_flight, min_chunk)
+        row = Row(request.session, tuple(request.prompt_ids), script, interval, deliver)
         self._live[row] = self._world.right(self._writer, request)
         self.server.submit(row)
         try:
@@ -118,9 +119,9 @@ class SimulatedPredictor:
     def close_session(self, session: str) -> None:
         """Nothing is held."""
 
-    async def read(
-        self, session: str, ids: Sequence[int], lengths: Sequence[int]
-    ) -> list[list[float]]:
+    def read(
+        self, session: str, ids: list[int], lengths: Sequence[int]
+    ) -> asyncio.Future[list[list[float]]]:
         answer = [[ODDS if i & 1 else -ODDS] for i in ids[len(ids) - len(lengths) :]]
         if self.label_shift:
             answer.append([ODDS if ids[-1] & 2 else -ODDS])
@@ -129,7 +130,7 @@ class SimulatedPredictor:
         if not self._busy:
             self._busy = True
             self._loop.call_soon(self._start)  # after all that became ready together have asked
-        return await question.done
+        return question.done
 
     def _start(self) -> None:
         batch, self._asked = self._asked, []

@@ -34,10 +34,10 @@ from tessy.synthesis.run import make_samples
 class Load:
     """What the client is measured under."""
 
-    samples: int = 48  # all in flight
+    samples: int = 100  # all in flight
     scale: float = 1.0  # of their lengths
     token_seconds: float = 0.02  # between two tokens of a row
-    interval: int = 2  # tokens a streamed chunk
+    interval: int = 0  # `serve.stream_interval`
     warm_up: float = 4.0  # seconds
     measured: float = 15.0  # seconds
 

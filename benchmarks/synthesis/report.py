@@ -13,7 +13,7 @@ _NAMES = {
     "oracle": "an oracle that knows the spans",
     "oracle_many": "the same, 256 in flight",
     "ours": "spans streamed",
-    "many": "the same, 256 in flight, chunks of 2 tokens",
+    "many": "the same, 256 in flight",
     "lockstep": "lock step, k = 10/5",
     "lockstep_many": "lock step, 256 in the pool",
     "lockstep_dear": "lock step, slow tokenizer",

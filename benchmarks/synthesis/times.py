@@ -34,7 +34,7 @@ class FrontEnd:
     chunk: float = 0.12  # a streamed chunk
     text_token: float = 0.15e-3  # more for each token of a prompt that comes as text
     network: float = 0.3  # each way
-    stream_interval: int = 2  # tokens a streamed chunk, except the first, which has one
+    stream_interval: int = 0  # tokens a streamed chunk, as `serve.stream_interval`
 
 
 @dataclass(frozen=True)

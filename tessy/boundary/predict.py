@@ -16,7 +16,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from tessy.checkpoints import locate
+from tessy.checkpoints import load_tokenizer, locate
 from tessy.config import PredictorConfig
 from tessy.engines.rows import Feed, RowModel
 from tessy.engines.slots import Slots
@@ -65,7 +65,7 @@ class Predictor:
         self.counts: Counter[str] = Counter()
         self.window, self.cut = config.window, config.cut
         self.label_shift, self.threaded = config.label_shift, threaded
-        self._tokenizer = _tokenizer(folder)
+        self._tokenizer = load_tokenizer(folder)
         self._encoded: dict[str, list[int]] = {}
         self._slots = Slots(n_sessions)
         self._calls: list[_Call] = []
@@ -88,12 +88,15 @@ class Predictor:
         if self._thread is not None:
             self._thread.shutdown(cancel_futures=True)
 
-    async def read(self, session: str, ids: Sequence[int], lengths: Sequence[int]) -> Odds:
+    def read(self, session: str, ids: list[int], lengths: Sequence[int]) -> asyncio.Future[Odds]:
         """Log-odds of style against capability of the last words of `ids`.
+
+        A future and no coroutine: what is read ahead needs no task of its own, and cancelling it
+        takes back the question.
 
         Args:
             session: names the sample, whose keys and values are kept.
-            ids: all that is seen, shape (tokens,).
+            ids: all that is seen, shape (tokens,); not to be changed afterwards.
             lengths: tokens of each word that is asked about; these words end the ids.
 
         Returns:
@@ -101,12 +104,12 @@ class Predictor:
             that will follow, whatever it is.
         """
         loop = asyncio.get_running_loop()
-        call = _Call(session, list(ids), list(lengths), loop.create_future())
+        call = _Call(session, ids, list(lengths), loop.create_future())
         self._calls.append(call)
         if not self._busy:
             self._busy = True
             loop.call_soon(self._start)  # after all that became ready together have asked
-        return await call.done
+        return call.done
 
     def _start(self) -> None:
         """Compute a batch of the waiting calls, and then the next."""
@@ -212,14 +215,3 @@ async def open_predictor(
         yield predictor
     finally:
         predictor.close()
-
-
-def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"the tokenizer in {folder} cannot be read ({error})", "copy the tokenizer files there"
-        ) from error

@@ -31,9 +31,9 @@ class Judge(Protocol):
 
     def encode(self, word: str) -> list[int]: ...
 
-    async def read(
-        self, session: str, ids: Sequence[int], lengths: Sequence[int]
-    ) -> list[list[float]]: ...
+    def read(
+        self, session: str, ids: list[int], lengths: Sequence[int]
+    ) -> asyncio.Future[list[list[float]]]: ...
 
     def close_session(self, session: str) -> None: ...
 
@@ -81,7 +81,8 @@ class SpanReader:
         self._free = free
         self._early = judge.label_shift == 1 and judge.cut == "after_word"
         self._next: float | None = None  # log-odds of the token after `_ids`, if `_early`
-        self._ahead: tuple[list[int], asyncio.Future[list[list[float]]]] | None = None
+        # What is read ahead: how many of `_ids` stood before it, its own ids, its log-odds.
+        self._ahead: tuple[int, list[int], asyncio.Future[list[list[float]]]] | None = None
 
     async def must_end(self, text: str, ended: bool = False) -> bool:
         """Whether the span must end after its first `judged` characters.
@@ -104,12 +105,11 @@ class SpanReader:
     def close(self) -> None:
         """The span has ended: what is read ahead is not wanted."""
         if self._ahead is not None:
-            self._ahead[1].cancel()
+            self._ahead[2].cancel()
 
     async def _judge_words(self, new: Sequence[str]) -> bool:
         pieces = [self._judge.encode(word) for word in new]
-        ids = self._ids + [i for piece in pieces for i in piece]
-        odds = await self._read(ids, [len(piece) for piece in pieces])
+        odds = await self._read(pieces)
         for word, piece, of_word in zip(new, pieces, odds, strict=False):
             wrong = self._first_wrong(of_word)
             if self._free:
@@ -125,23 +125,32 @@ class SpanReader:
             self._next = odds[-1][0]
         return False
 
-    async def _read(self, ids: list[int], lengths: list[int]) -> list[list[float]]:
+    async def _read(self, pieces: list[list[int]]) -> list[list[float]]:
+        if len(pieces) == 1 and self._is_ahead(pieces[0]):
+            assert self._ahead is not None
+            return await self._ahead[2]
+        ids = self._ids + [i for piece in pieces for i in piece]
         if not ids:  # nothing comes before the first word
             return [[0.0]]
-        if self._ahead is not None and len(lengths) == 1 and self._ahead[0] == ids:
-            return await self._ahead[1]
-        return await self._judge.read(self._session, ids, lengths)
+        return await self._judge.read(self._session, ids, [len(piece) for piece in pieces])
+
+    def _is_ahead(self, piece: list[int]) -> bool:
+        """Whether this, after `_ids`, is what is read ahead."""
+        ahead = self._ahead
+        return ahead is not None and ahead[0] == len(self._ids) and ahead[1] == piece
 
     def _read_ahead(self, word: str) -> None:
         piece = self._judge.encode(word)
-        ids = self._ids + piece
-        if self._ahead is None or self._ahead[0] != ids:
+        if not self._is_ahead(piece):
             self.close()
-            read = self._judge.read(self._session, ids, [len(piece)])
-            self._ahead = ids, asyncio.ensure_future(read)
+            read = self._judge.read(self._session, self._ids + piece, [len(piece)])
+            self._ahead = len(self._ids), piece, read
 
     def _first_wrong(self, odds: list[float]) -> int | None:
         """The token of a word that ends the span; 0 for the word as a whole."""
         if self._judge.cut == "before_word":
             return 0 if self._sign * sum(odds) > 0 else None
-        return next((n for n, o in enumerate(odds) if self._sign * o > 0), None)
+        for n, log_odds in enumerate(odds):
+            if self._sign * log_odds > 0:
+                return n
+        return None

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tessy.checkpoints import load_tokenizer
 from tessy.dialects.base import NO_ARGUMENTS, Dialect
 from tessy.dialects.deepseek_r1 import deepseek_r1
 from tessy.dialects.gpt_oss import gpt_oss
 from tessy.dialects.qwen3 import qwen3
-from tessy.errors import CheckpointError, ConfigError, nearest
+from tessy.errors import ConfigError, nearest
 
 __all__ = ["DIALECTS", "Dialect", "load_dialect"]
 
@@ -35,14 +36,4 @@ def load_dialect(name: str, folder: Path, template: Mapping[str, Any] = NO_ARGUM
     """
     if name not in DIALECTS:
         raise ConfigError(f"dialect {name!r} is unknown", nearest(name, DIALECTS))
-    from transformers import PreTrainedTokenizerFast
-
-    # Reads tokenizer.json as it is. AutoTokenizer makes it anew by the class that the checkpoint
-    # names: DeepSeek's name Llama's, which loses every space (transformers 5, issue 45488).
-    try:
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"the tokenizer in {folder} cannot be read ({error})", "copy the tokenizer files there"
-        ) from error
-    return DIALECTS[name](tokenizer, template)
+    return DIALECTS[name](load_tokenizer(folder), template)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tessy.checkpoints import locate
 from tessy.config import EngineConfig, ServeConfig
-from tessy.engines.base import Chunk, Completion, Engine, ModelSpec, Request, complete
+from tessy.engines.base import Chunk, Completion, Engine, ModelSpec, Prompt, Request, complete
 from tessy.errors import ConfigError, nearest
 from tessy.records import Writer
 
-__all__ = ["ENGINES", "Chunk", "Completion", "Engine", "ModelSpec", "Request", "complete"]
-__all__ += ["open_engines", "served_elsewhere"]
+__all__ = ["ENGINES", "Chunk", "Completion", "Engine", "ModelSpec", "Prompt", "Request"]
+__all__ += ["complete", "open_engines", "served_elsewhere"]
 
 ENGINES = ("transformers", "vllm")
 

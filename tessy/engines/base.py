@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+import msgspec
+
 from tessy.config import SamplingConfig
+from tessy.errors import EngineError
 
 EngineFinish = Literal["stop", "length"]
 
@@ -23,6 +26,30 @@ class ModelSpec:
     tensor_parallel: int = 1  # GPUs a replica, if a server is started for it
 
 
+class Prompt(list[int]):
+    """Ids of a text that only grows, such as a sample's as one model sees it, and their JSON.
+
+    A synthesis sends a sample's whole text anew with each of its spans, about 70 times a kept
+    kilotoken: what has been written as JSON once is not written again.
+    """
+
+    def __init__(self, ids: Sequence[int] = ()) -> None:
+        super().__init__(ids)
+        self._json = bytearray()  # of the first `_n` ids, without brackets
+        self._n = 0
+
+    def json(self) -> bytes:
+        """All ids as a JSON list."""
+        if self._n < len(self):
+            new = _encode(self[self._n :])[1:-1]
+            self._json += b"," + new if self._json else new
+            self._n = len(self)
+        return b"[" + self._json + b"]"
+
+
+_encode = msgspec.json.Encoder().encode
+
+
 @dataclass(frozen=True)
 class Request:
     """One stretch of text to generate.
@@ -33,12 +60,26 @@ class Request:
     that is aborted and asked for again is the same.
     """
 
-    prompt_ids: tuple[int, ...]
+    prompt_ids: Sequence[int]  # unchanged while the request runs
     sampling: SamplingConfig
     max_tokens: int  # of this request; `sampling.max_tokens` is the caller's business
     stop_ids: frozenset[int]
     session: str
     seed: int
+
+    def check(self, owner: str, context: int) -> None:
+        """Whether it fits the context, in tokens, of `owner`: the model's name in the message.
+
+        Raises:
+            EngineError: it does not, or asks for nothing.
+        """
+        n_prompt = len(self.prompt_ids)
+        if not n_prompt or self.max_tokens < 1 or n_prompt + self.max_tokens > context:
+            raise EngineError(
+                f"a request of {n_prompt} prompt tokens and {self.max_tokens} new ones does not "
+                f"fit {owner}'s context of {context}",
+                "set max_tokens lower, or use a model with a longer context",
+            )
 
 
 @dataclass(frozen=True)

@@ -103,13 +103,7 @@ class InProcessEngine:
         return len(self._running) + len(self._waiting)
 
     def _check(self, request: Request) -> None:
-        total = len(request.prompt_ids) + request.max_tokens
-        if not request.prompt_ids or request.max_tokens < 1 or total > self.model.max_context:
-            raise EngineError(
-                f"a request of {len(request.prompt_ids)} prompt tokens and {request.max_tokens} "
-                f"new ones does not fit the engine's context of {self.model.max_context}",
-                "set max_tokens lower, or use a model with a longer context",
-            )
+        request.check("the engine", self.model.max_context)
         session = request.session
         if session in self._running or any(j.request.session == session for j in self._waiting):
             raise EngineError(

@@ -51,6 +51,8 @@ class Admission:
 
     def _fits(self, session: str) -> bool:
         """Whether the older ones leave room for it; the younger will wait at their next turn."""
+        if sum(self._live.values()) <= _FULL * self._room:
+            return True
         age = self._ages[session]
         older = sum(n for s, n in self._live.items() if self._ages[s] < age)
         return not older or older + self._live[session] <= _FULL * self._room

@@ -101,10 +101,10 @@ def _dialects(setup: Setup, method: Method) -> dict[Writer, Dialect]:
         model = setup.model(writer)
         folder = locate(model.path, weights)
         dialects[writer] = load_dialect(model.dialect, folder, model.template)
-        if method.predictors and not dialects[writer].thinks:
+        if method.thinking and writer in method.writers and not dialects[writer].thinks:
             raise ConfigError(
-                f"method {setup.method.name} has the {writer} think, but the chat template of "
-                f"{model.name} ends its thinking before it begins",
+                f"method {setup.method.name} needs thinking of the {writer}, but the chat "
+                f"template of {model.name} ends its thinking before it begins",
                 f"set {writer}.template.enable_thinking=true",
             )
     return dialects

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tessy.boundary.spans import Context, Label, SpanReader
-from tessy.engines import Request
+from tessy.engines import Prompt, Request
 from tessy.errors import EngineError
 from tessy.records import Writer
 from tessy.synthesis.alignment import Tail
@@ -69,11 +69,11 @@ class Cooperation:
         self.counts: Counter[str] = Counter()
         self._cast, self._task, self._accept = cast, task, accept
         self._text = ""
-        self._ids: dict[Writer, list[int]] = {}  # prompt and thinking as each model sees them
+        self._ids: dict[Writer, Prompt] = {}  # prompt and thinking as each model sees them
         self._contexts: dict[Writer, Context] = {}
         for writer, role in cast.roles.items():
             dialect = role.dialect
-            self._ids[writer] = dialect.prompt_ids(task.messages) + dialect.open_ids
+            self._ids[writer] = Prompt(dialect.prompt_ids(task.messages) + dialect.open_ids)
             self._contexts[writer] = Context(cast.predictors[writer])
         self._prompt = len(self._ids["student"])
         for span in earlier:
@@ -138,7 +138,7 @@ class Cooperation:
                 end = "length"
                 break
             request = Request(
-                (*self._ids[writer], *tail.ids),
+                [*self._ids[writer], *tail.ids] if tail.ids else self._ids[writer],
                 cast.sampling,
                 room if cast.streams else min(cast.method.span_tokens, room),
                 role.dialect.think_stop_ids,
@@ -188,5 +188,6 @@ class Cooperation:
         room = self._cast.sampling.max_tokens - (len(self._ids["student"]) - self._prompt)
         if writer == "student":
             return len(tail.ids) > room
-        # No tokenizer makes more tokens than bytes: far from the limit nothing is encoded.
-        return len(tail.text.encode()) > room and self._cast.counter.count(tail.text) > room
+        # No tokenizer makes more tokens than bytes, of which a character has four at most: far
+        # from the limit nothing is encoded.
+        return 4 * len(tail.text) > room and self._cast.counter.count(tail.text) > room

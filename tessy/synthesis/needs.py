@@ -18,18 +18,19 @@ class Needs:
 
     writers: tuple[Writer, ...]  # who generates; all others need not even be on the machine
     predictors: bool = False
+    thinking: bool = False  # those who generate must think, or at least read what was thought
     # Methods whose sample of the same question and repeat it goes on from: it generates only what
     # those have not generated.
     parents: tuple[MethodKind, ...] = ()
 
 
 NEEDS: Mapping[MethodKind, Needs] = {
-    "tessy": Needs(("student", "teacher"), predictors=True),
+    "tessy": Needs(("student", "teacher"), predictors=True, thinking=True),
     "teacher_only": Needs(("teacher",)),
     "student_only": Needs(("student",)),
     "teacher_mix": Needs((), parents=("student_only", "teacher_only")),
-    "teacher_think": Needs(("student",), parents=("teacher_only",)),
-    "teacher_answer": Needs(("teacher",), parents=("student_only",)),
+    "teacher_think": Needs(("student",), thinking=True, parents=("teacher_only",)),
+    "teacher_answer": Needs(("teacher",), thinking=True, parents=("student_only",)),
     "teacher_reference": Needs(("student",), parents=("teacher_only",)),
     "teacher_score": Needs(("student", "teacher"), parents=("student_only",)),
 }

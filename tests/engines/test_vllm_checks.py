@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from tessy.config import EngineConfig, SamplingConfig, ServeConfig, ServerConfig
 from tessy.engines import ModelSpec, Request, complete, open_engines
+from tessy.engines.vllm.checks import wanted
 from tessy.errors import ConfigError, EngineDown, EngineError, TessyError
+from tests.dialects.families import FAMILIES, save
 from tests.engines.server import TinyServer, running
 from tests.tiny import QWEN_TEMPLATE, QWEN_TOKENS, save_tokenizer
 
@@ -187,3 +191,16 @@ def test_the_key_is_sent_and_never_shown(
     assert KEY not in "".join(said) + capsys.readouterr().err
     with pytest.raises(ConfigError, match="TESSY_NO_KEY"):
         asyncio.run(open_over(tiny["student"], "http://127.0.0.1:9", variable="TESSY_NO_KEY"))
+
+
+def test_what_is_compared_is_what_tokenizer_json_makes(tmp_path: Path) -> None:
+    """DeepSeek-R1 names Llama's class, which in transformers 5 drops all spaces."""
+    save(FAMILIES["deepseek_r1"], tmp_path)
+    settings_file = tmp_path / "tokenizer_config.json"
+    given = json.loads(settings_file.read_text()) | {"tokenizer_class": "LlamaTokenizerFast"}
+    settings_file.write_text(json.dumps(given))
+    plain = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    texts = wanted("teacher", "deepseek", tmp_path, CONTEXT).texts
+    assert len(texts) == 3
+    for text, ids in texts:
+        assert ids == plain.encode(text, add_special_tokens=False).ids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import shutil
 from pathlib import Path
@@ -21,6 +22,8 @@ from tessy.config import (
 from tessy.dialects import load_dialect
 from tessy.errors import ConfigError
 from tessy.records import Problem, Trajectory, read_jsonl
+from tessy.synthesis.cast import open_cast
+from tessy.synthesis.methods import METHODS
 from tessy.synthesis.run import synthesize
 from tests.dialects.families import FAMILIES, template_of
 from tests.synthesis.parts import QUESTIONS, SAMPLES, setup_of
@@ -91,11 +94,21 @@ def test_a_student_that_does_not_think_writes_answers(
         assert made.input_ids[n_prompt - len(ends) : n_prompt] == ends
 
 
-def test_a_student_that_does_not_think_cannot_cooperate(
-    real: dict[str, Path], tmp_path: Path
+@pytest.mark.parametrize("method", ["tessy", "teacher_think"])
+def test_a_student_that_does_not_think_cannot_go_on_from_thinking(
+    real: dict[str, Path], tmp_path: Path, method: str
 ) -> None:
-    with pytest.raises(ConfigError, match=r"tessy has the student think, .*enable_thinking=true"):
-        run(real, tmp_path, "tessy", enable_thinking=False)
+    setup = setup_of(real, method)
+    model = dataclasses.replace(setup.student, template={"enable_thinking": False})
+    setup = dataclasses.replace(setup, student=model)
+
+    async def begin() -> None:
+        async with open_cast(setup, METHODS[method], 1, tmp_path):
+            raise AssertionError("it began")
+
+    says = rf"{method} needs thinking of the student, .*enable_thinking=true"
+    with pytest.raises(ConfigError, match=says):
+        asyncio.run(begin())
 
 
 def test_synthesis_training_and_evaluation_all_give_the_template_its_arguments(

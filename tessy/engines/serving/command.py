@@ -34,7 +34,7 @@ def command(
         f"--port={port}",
         f"--max-model-len={spec.max_context}",
         f"--tensor-parallel-size={spec.tensor_parallel}",
-        f"--stream-interval={serve.stream_interval}",
+        f"--stream-interval={max(1, serve.stream_interval)}",
         "--enable-prefix-caching",
         "--generation-config=vllm",
         "--disable-uvicorn-access-log",  # a line a request would be most of the log

@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tessy.checkpoints import load_tokenizer
 from tessy.engines.vllm.client import Client
 from tessy.engines.vllm.metrics import CacheMetrics, read_metrics
 from tessy.engines.vllm.protocol import Event, refusal, server_words, stream_fault
-from tessy.errors import CheckpointError, EngineError
+from tessy.errors import EngineError
 from tessy.records import Writer
 
 _ABSENT = (404, 405, 501)
@@ -88,14 +89,7 @@ def wanted(role: Writer, path: str, folder: Path, max_context: int) -> Wanted:
     Raises:
         CheckpointError: it cannot be read.
     """
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"the tokenizer in {folder} cannot be read ({error})", "copy the tokenizer files there"
-        ) from error
+    tokenizer: Any = load_tokenizer(folder)
     ids = sorted(tokenizer.get_vocab().values())
     added = sorted(tokenizer.get_added_vocab(), key=tokenizer.get_added_vocab().__getitem__)
     sample = "\n".join(tokenizer.decode([i]) for i in _spread(ids)).replace("\ufffd", "")

@@ -16,7 +16,7 @@ from tessy.engines.base import Chunk, EngineFinish, Request
 from tessy.engines.vllm.checks import Wanted, cache_metrics, check_server, wanted
 from tessy.engines.vllm.client import Client
 from tessy.engines.vllm.http import Fault
-from tessy.engines.vllm.protocol import body
+from tessy.engines.vllm.protocol import body, chunk_interval
 from tessy.engines.vllm.replicas import Replica, Replicas, pause
 from tessy.engines.vllm.stream import Stream
 from tessy.errors import ConfigError, EngineDown, EngineError
@@ -102,7 +102,7 @@ class VllmEngine:
 
     async def stream(self, request: Request, min_chunk: int = 1) -> AsyncGenerator[Chunk, None]:
         """See `tessy.engines.base.Engine.stream`."""
-        self._check(request)
+        request.check(self._want.role, self._want.max_context)
         self._in_flight += 1
         try:
             ids: list[int] = []  # all that was received, over the repetitions of the request
@@ -143,22 +143,14 @@ class VllmEngine:
             if cache is not None:
                 self.counts["cached_tokens"] += cache.hits - replica.hits
 
-    def _check(self, request: Request) -> None:
-        total = len(request.prompt_ids) + request.max_tokens
-        if not request.prompt_ids or request.max_tokens < 1 or total > self._want.max_context:
-            raise EngineError(
-                f"a request of {len(request.prompt_ids)} prompt tokens and {request.max_tokens} "
-                f"new ones does not fit {self._want.role}'s context of {self._want.max_context}",
-                "set max_tokens lower, or use a model with a longer context",
-            )
-
     async def _send(
         self, replica: Replica, request: Request, ids: list[int], min_chunk: int
     ) -> Stream:
         """Ask for what is missing after the ids that are there."""
         prompt = (*request.prompt_ids, *ids) if ids else request.prompt_ids
         n_tokens = request.max_tokens - len(ids)
-        interval = max(self._serve.stream_interval, min_chunk)
+        load = self._in_flight / self._replicas.n_healthy
+        interval = chunk_interval(self._serve.stream_interval, load, min_chunk)
         self.counts["requests"] += 1
         self.counts["prefill_tokens"] += len(prompt)
         return await replica.client.stream(

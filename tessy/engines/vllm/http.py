@@ -155,9 +155,8 @@ class ResponseReader:
 
 
 def _size(line: bytes) -> int:
-    digits = line.partition(b";")[0].strip()
     try:
-        return int(digits, 16)
+        return int(line.partition(b";")[0], 16)
     except ValueError:
         raise Fault("garbled", f"a chunk of the response has the size {line[:20]!r}") from None
 

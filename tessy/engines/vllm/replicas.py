@@ -69,6 +69,10 @@ class Replicas:
         self._down_since = 0.0
         self._watches: set[asyncio.Task[None]] = set()
 
+    @property
+    def n_healthy(self) -> int:
+        return sum(replica.healthy for replica in self.all)
+
     async def take(self, session: str) -> Replica:
         """The replica for a session's next request: its own, or the one with fewest sessions.
 

@@ -57,7 +57,7 @@ class Stream(Exchange):
     def take(self, data: bytes) -> bool:
         if self.reader.status != 200:
             return super().take(data)
-        lines = (self._rest + data).split(b"\n")
+        lines = (self._rest + data if self._rest else data).split(b"\n")
         self._rest = lines.pop()
         before = len(self.ids)
         for line in lines:

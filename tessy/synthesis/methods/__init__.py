@@ -29,6 +29,7 @@ class Method:
     make: Make
     writers: tuple[Writer, ...]
     predictors: bool
+    thinking: bool
     parents: tuple[MethodKind, ...]
 
 
