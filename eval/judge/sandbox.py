@@ -96,12 +96,12 @@ def _checked_isolation() -> Isolation:
         except SandboxError as error:
             refused.append(f"{isolation.kind}: {error.what}")
             continue
-        if run.stdout.split() == ["boxed", "well"]:
+        if run.stdout.split() == [b"boxed", b"well"]:
             for sentence in isolation.weaker:
                 logging.getLogger(__name__).warning("sandbox: %s", sentence)
             sweep(isolation)
             return isolation
-        refused.append(f"{isolation.kind}: a trial program saw {run.stdout or run.message}")
+        refused.append(f"{isolation.kind}: a trial program saw {run.stdout.decode() or run.message}")
     reasons = "; ".join(refused) or f"no namespaces on {sys.platform}"
     raise SandboxError(f"programs cannot be isolated on this machine ({reasons})", hints())
 
@@ -196,8 +196,10 @@ def _result(reply: dict[str, Any], limits: Limits) -> TestRun:
         cpu_ms=1000 * reply["cpu"],
         wall_ms=1000 * reply["wall"],
         memory_kb=reply["memory_kb"],
-        stdout=reply["stdout"].decode(errors="replace"),
+        stdout=reply["stdout"],
         message=message,
+        exit_code=reply["status"],
+        stderr=reply["stderr"],
     )
 
 
@@ -224,7 +226,7 @@ def _compile_error(reply: dict[str, Any], limits: Limits) -> TestRun:
     verdict, message = _verdict(reply, limits)
     if verdict != "runtime_error":
         message = f"compilation needs {message}"
-    return TestRun("compile_error", 1000 * reply["cpu"], 1000 * reply["wall"], 0, "", message)
+    return TestRun("compile_error", 1000 * reply["cpu"], 1000 * reply["wall"], 0, b"", message)
 
 
 def _last_line(stderr: bytes) -> str:

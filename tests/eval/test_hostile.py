@@ -90,8 +90,8 @@ def test_an_orphan_is_dead_before_the_next_test() -> None:
         "    print(alive)"
     )
     assert [r.stdout for r in run_python(orphan, ["first", "second"], LIMITS)] == [
-        "left one\n",
-        "[]\n",
+        b"left one\n",
+        b"[]\n",
     ]
 
 
@@ -105,7 +105,7 @@ def test_the_next_test_starts_clean() -> None:
     )
     runs = run_python(messy, ["", "", ""], LIMITS)
     assert {r.verdict for r in runs} == {"accepted"}  # it could make its mess
-    assert {r.stdout for r in runs} == {"[] None\nFalse /tmp\n"}
+    assert {r.stdout for r in runs} == {b"[] None\nFalse /tmp\n"}
 
 
 def test_a_plain_user_gets_the_same_verdicts() -> None:
