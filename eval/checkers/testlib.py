@@ -1,7 +1,7 @@
 """Checkers and interactors of a problem's authors: where testlib.h is, what their exit means.
 
-testlib.h is MIT-licensed (https://github.com/MikeMirzayanov/testlib) and not copied into tessy: it is
-found in the configured folder, in the problem's own, or in the installed package `rbx.cp`.
+testlib.h (MIT, https://github.com/MikeMirzayanov/testlib) is not copied into tessy: it is found in
+the configured folder, in the problem's own, or in the installed package `rbx.cp`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 from tessy.errors import MissingError, SandboxError
@@ -95,7 +96,7 @@ def _coci(exited: Exited) -> bool:
 def _peg(exited: Exited) -> bool:
     """Two lines of numbers are a share of the points; a positive one accepts."""
     lines = exited.stdout.split(b"\n")
-    for above, below in zip(lines, lines[1:], strict=False):
+    for above, below in pairwise(lines):
         try:
             if float(above) / float(below) > 0:
                 return exited.status in (_ACCEPTED, _WRONG) or _default(exited)

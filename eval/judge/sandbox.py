@@ -101,7 +101,9 @@ def _checked_isolation() -> Isolation:
                 logging.getLogger(__name__).warning("sandbox: %s", sentence)
             sweep(isolation)
             return isolation
-        refused.append(f"{isolation.kind}: a trial program saw {run.stdout.decode() or run.message}")
+        refused.append(
+            f"{isolation.kind}: a trial program saw {run.stdout.decode() or run.message}"
+        )
     reasons = "; ".join(refused) or f"no namespaces on {sys.platform}"
     raise SandboxError(f"programs cannot be isolated on this machine ({reasons})", hints())
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 SPACES = st.sampled_from([" ", "  ", "\t", "\n", "\r\n", "\r", "\n\n", " \n ", "\v", "\f", ""])
-TOKENS = st.sampled_from(
-    ["1", "1.0", "-0", "0", "1e-7", "0.0000011", "0.1", "1000000", "1000001", "1e400", "inf", "nan"]
-    + ["a", "A", "ab", "1_0", "é", "yes", "0.30000000000000004", "\x85", "\xa0", "\x1c"]
-)
+NUMBERS = ["1", "1.0", "-0", "0", "1e-7", "0.0000011", "0.1", "1000000", "1000001", "1e400"]
+WORDS = ["inf", "nan", "a", "A", "ab", "1_0", "é", "yes", "\x85", "\xa0", "\x1c"]
+TOKENS = st.sampled_from([*NUMBERS, *WORDS])
 TEXTS = st.lists(st.tuples(SPACES, TOKENS), max_size=7).flatmap(
     lambda parts: SPACES.map(lambda end: "".join(s + t for s, t in parts) + end)
 )
