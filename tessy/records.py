@@ -118,13 +118,18 @@ class TestCase(Record):
 
 @dataclass(frozen=True)
 class Problem(Record):
-    """A benchmark problem: the prompt as the model sees it, and how it is judged."""
+    """A benchmark problem: the prompt as the model sees it, and how it is judged.
+
+    `tests` are those of a problem that is small enough to hold them. Others lie in archives:
+    `data` is where, as its benchmark spells it (a folder, an archive, a line of a file).
+    """
 
     problem_id: str
     prompt: str
-    tests: tuple[TestCase, ...]
+    tests: tuple[TestCase, ...] = ()
     difficulty: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    data: str = ""
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def parse(data: bytes, file: str) -> Field:
         text = data.decode("utf-8-sig")
         for event in yaml.parse(text, Loader=yaml.SafeLoader):  # before nodes are composed
             if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1
+                line = event.start_mark.line + 1 if event.start_mark else 1
                 raise DataError(f"{file}:{line}: alias *{event.anchor:.40} is not read", _MEND)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:
@@ -135,7 +135,7 @@ def parse(data: bytes, file: str) -> Field:
 
 
 def _field(node: yaml.Node, file: str, name: str) -> Field:
-    line = node.start_mark.line + 1
+    line = node.start_mark.line + 1 if node.start_mark else 1
     if isinstance(node, yaml.MappingNode):
         return Field(dict(_pairs(node, file, name)), file, line, name)
     if isinstance(node, yaml.SequenceNode):
@@ -156,7 +156,7 @@ def _field(node: yaml.Node, file: str, name: str) -> Field:
 def _pairs(node: yaml.MappingNode, file: str, name: str) -> Iterator[tuple[str, Field]]:
     seen = set()
     for key_node, value_node in node.value:
-        line = key_node.start_mark.line + 1
+        line = key_node.start_mark.line + 1 if key_node.start_mark else 1
         if not isinstance(key_node, yaml.ScalarNode):
             raise DataError(f"{file}:{line}: a key of {name or 'the file'} is no text", _MEND)
         key = key_node.value
