@@ -248,10 +248,29 @@ def _command(isolation: Isolation, setting: Setting, control: int, filter_file: 
     name = f"{CGROUP_PREFIX}{os.getpid()}-{number}"
     plan += [f"Memory={isolation.cgroup}/{name}"] if isolation.cgroup else []
     plan += [f"Cpu={isolation.cpu_cgroup}/{name}"] if isolation.cpu_cgroup else []
+    if isolation.kind == "bubblewrap":
+        plan.append(f"address={setting.base_mb << 22}")  # nothing tells there how much is used
     interpreter = ["--", *setting.interpreter, *plan, "--", "warm"] if setting.interpreter else []
+    if isolation.kind == "bubblewrap":
+        return [*_bubblewrap(setting, launcher / "box"), *plan, *interpreter]
     roots = [f"bind={source}:{target}" for source, target in setting.binds]
     roots += [f"link={path}:{target}" for path, target in setting.links]
     return [str(launcher / "box"), *plan, *roots, *interpreter]
+
+
+def _bubblewrap(setting: Setting, launcher: Path) -> list[str]:
+    """The same box, up to where the launcher goes on as its process 1."""
+    command = [
+        *("bwrap", "--unshare-all", "--as-pid-1", "--die-with-parent", "--hostname", "box"),
+        *("--cap-drop", "ALL", "--ro-bind", str(launcher), "/judge/box"),
+    ]
+    for source, target in setting.binds:
+        command += ["--dev-bind" if source.startswith("/dev/") else "--ro-bind", source, target]
+    for path, target in setting.links:
+        command += ["--symlink", target, path]
+    size = str(setting.limits.files_mb << 20)
+    command += ["--perms", "0777", "--size", size, "--tmpfs", "/tmp", "--remount-ro", "/"]
+    return [*command, "--", "/judge/box"]
 
 
 @cache

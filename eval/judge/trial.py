@@ -47,6 +47,8 @@ def check_isolation() -> Isolation:
 def _checked_isolation() -> Isolation:
     refused = []
     for isolation in candidates() if sys.platform == "linux" else []:
+        if isolation.kind == "bubblewrap" and find_launcher() is None:
+            continue
         try:
             reply = _try(isolation)
         except SandboxError as error:
