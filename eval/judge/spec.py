@@ -23,6 +23,7 @@ class Limits:
     processes: int  # processes and threads alive at once
     stack_mb: int = 0  # MiB of the main thread's stack; 0: as much as memory
     files_mb: int = 64  # MiB of all files in /tmp, and of each single one; part of memory
+    address_space_mb: int = 0  # MiB of each process, used or not; 0: only what is used counts
 
     @classmethod
     def of(cls, config: JudgeConfig) -> Self:
