@@ -53,10 +53,7 @@ def judge_built(
 
 
 def judged(source: str | None, judge: Callable[[str], Judgement]) -> Judgement:
-    """The verdict of `judge` on a program; "no_code" where a response holds none.
-
-    A fault of the judge, or of the test data, is tried again once; a second one is the verdict
-    "judge_fault", never a wrong answer.
+    """The verdict of `judge` on a program, `with_retry`; "no_code" where a response holds none.
 
     Raises:
         SandboxError: programs cannot be isolated on this machine.
@@ -64,9 +61,17 @@ def judged(source: str | None, judge: Callable[[str], Judgement]) -> Judgement:
     if source is None:
         return Judgement("no_code", "the response holds no program")
     check_isolation()
+    return with_retry(lambda: judge(source))
+
+
+def with_retry(judge: Callable[[], Judgement]) -> Judgement:
+    """A judgement; a fault of the judge, or of the test data, is tried again once.
+
+    A second one is the verdict "judge_fault", never a wrong answer.
+    """
     for attempt in range(2):
         try:
-            return replace(judge(source), retried=attempt)
+            return replace(judge(), retried=attempt)
         except (SandboxError, DataError) as error:
             fault = str(error)
     return Judgement("judge_fault", fault, retried=1)

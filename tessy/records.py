@@ -145,6 +145,8 @@ class JudgedAnswer(Record):
     passed: bool
     message: str = ""
     style: Mapping[str, float] = field(default_factory=dict)
+    difficulty: str = ""  # of the problem, in its benchmark's words
+    split: str = ""  # the part of the benchmark that it belongs to
 
     @property
     def key(self) -> tuple[str, int]:

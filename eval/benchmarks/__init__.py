@@ -87,6 +87,7 @@ class Benchmark:
     open_data: Callable[[Path], Finder]
     keys: tuple[str, ...]
     needs_sandbox: bool = True
+    packages: tuple[str, ...] = ()  # modules that judging imports besides tessy's dependencies
     style: Callable[[str], Mapping[str, float]] = no_style
     # What the benchmark's own judge calls a verdict, where it has another word.
     words: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from eval.benchmarks import Benchmark, Finder, Loaded, find_by, read_problems
 from eval.checkers.mathematics import boxed, equal
 from eval.judge.spec import Judgement
 from eval.published import Row, folder_of, rows
+from eval.submission import with_retry
 from tessy.config import BenchmarkConfig, JudgeConfig
 from tessy.errors import ConfigError, DataError, nearest
 from tessy.records import Message, Problem
@@ -43,7 +44,10 @@ def judge(problem: Problem, answer: str | None, config: JudgeConfig) -> Judgemen
     """Whether the boxed expression equals the answer."""
     if answer is None:
         return Judgement("no_code", "the response holds no closed \\boxed{}")
-    expected = problem.metadata["answer"]
+    return with_retry(lambda: _compared(answer, problem.metadata["answer"]))
+
+
+def _compared(answer: str, expected: str) -> Judgement:
     if equal(answer, expected):
         return Judgement("accepted")
     return Judgement("wrong_answer", f"{answer!r:.80} is not {expected!r}")
@@ -82,4 +86,5 @@ BENCHMARK = Benchmark(
     open_data=open_data,
     keys=("id",),
     needs_sandbox=False,
+    packages=("math_verify",),
 )

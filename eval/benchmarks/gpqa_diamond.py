@@ -1,7 +1,7 @@
 """GPQA-Diamond: 198 questions of graduate science with four options.
 
-Source: hub data set Idavidrein/gpqa (gated), file gpqa_diamond.csv, in which the right option always
-stands first; here the options are shuffled, for each question in its own order.
+Source: hub data set Idavidrein/gpqa (gated), file gpqa_diamond.csv. The right option stands first
+there; here the options are shuffled, for each question in its own order.
 """
 
 from __future__ import annotations

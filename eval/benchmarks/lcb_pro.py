@@ -47,18 +47,18 @@ def load(config: BenchmarkConfig, seed: int) -> Loaded:
     """
     folder = folder_of(config.path, ROWS, ("*.parquet", "*.jsonl"))
     tests = _archives(folder_of(config.path, TESTS, ("*.zip",)))
-    found: dict[str, Row] = {}
+    found: dict[str, tuple[Row, str]] = {}
     unjudged: list[Unjudged] = []
     for split in (config.split,) if config.split else QUARTERS:
         for row in rows(folder, split):
             if isinstance(row, DataError):
                 unjudged.append(Unjudged(row.what.split(" ")[0], str(row), counts=False))
             elif str(row.values.get("problem_id")) not in found:
-                found[str(row.values.get("problem_id"))] = row
+                found[str(row.values.get("problem_id"))] = row, split
     problems = []
-    for name, row in list(found.items())[: config.problems or None]:
+    for name, (row, split) in list(found.items())[: config.problems or None]:
         try:
-            problem = _problem(row, tests)
+            problem = _problem(row, split, tests)
             with Archive(Path(problem.data)) as archive:
                 read_config(archive)
             problems.append(problem)
@@ -152,13 +152,17 @@ def _located(name: str, tests: Mapping[str, Path]) -> Problem:
     return Problem(name, "", data=str(tests[name]))
 
 
-def _problem(row: Row, tests: Mapping[str, Path]) -> Problem:
+def _problem(row: Row, split: str, tests: Mapping[str, Path]) -> Problem:
     located = _located(row.text("problem_id"), tests)
     return Problem(
         located.problem_id,
         row.text("problem_statement"),
         difficulty=row.text("difficulty"),
-        metadata={"title": row.text("problem_title"), "platform": row.text("platform")},
+        metadata={
+            "title": row.text("problem_title"),
+            "platform": row.text("platform"),
+            "split": split,
+        },
         data=located.data,
     )
 

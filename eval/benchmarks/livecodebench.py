@@ -222,6 +222,7 @@ def _problem(row: Row, place: str) -> Problem:
             "platform": row.text("platform"),
             "contest_date": row.text("contest_date"),
             "starter_code": row.text("starter_code"),
+            "split": Path(place.rsplit(":", 2)[0]).stem,
         },
         data=place,
     )

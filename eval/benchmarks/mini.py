@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from eval.benchmarks import Benchmark, Finder, Loaded
+from eval.benchmarks import Benchmark, Finder, Loaded, find_by
 from eval.judge.judge import judge
 from eval.judge.spec import Judgement, Limits
 from tessy.config import BenchmarkConfig, JudgeConfig
-from tessy.errors import ConfigError, DataError
+from tessy.errors import ConfigError
 from tessy.mini.style import style_marks
 from tessy.mini.world import problems
 from tessy.records import Message, Problem, read_jsonl
@@ -50,16 +48,8 @@ def extract(response: str) -> str | None:
 
 def open_data(folder: Path) -> Finder:
     """Problems in the folder's *.jsonl, each a `tessy.records.Problem`, by `problem_id`."""
-    found = {
-        p.problem_id: p for f in sorted(folder.glob("*.jsonl")) for p in read_jsonl(f, Problem)
-    }
-
-    def find(row: Mapping[str, Any]) -> Problem:
-        if row["problem_id"] not in found:
-            raise DataError(f"problem {row['problem_id']!r} is not in {folder}")
-        return found[row["problem_id"]]
-
-    return find
+    files = sorted(folder.glob("*.jsonl"))
+    return find_by("problem_id", (p for file in files for p in read_jsonl(file, Problem)), folder)
 
 
 def _judge(problem: Problem, answer: str | None, config: JudgeConfig) -> Judgement:

@@ -163,7 +163,7 @@ def _problem(row: Row, folder: Path) -> Problem:
         located.problem_id,
         row.text("prompt"),
         difficulty=row.text("difficulty"),
-        metadata={"language": row.text("language"), "dataset": row.text("dataset")},
+        metadata={"language": row.text("language"), "split": row.text("dataset")},
         data=located.data,
     )
 

@@ -12,6 +12,7 @@ from eval.benchmarks import Benchmark, Finder, Loaded, find_by, read_problems
 from eval.checkers.mathematics import boxed, equal_in_any_order, split_answers
 from eval.judge.spec import Judgement
 from eval.published import Row, folder_of, rows
+from eval.submission import with_retry
 from tessy.config import BenchmarkConfig, JudgeConfig
 from tessy.errors import DataError
 from tessy.records import Message, Problem
@@ -52,6 +53,15 @@ def judge(problem: Problem, answer: str | None, config: JudgeConfig) -> Judgemen
     """Whether the boxed expressions equal the answers, numbers within the published tolerance."""
     if answer is None:
         return Judgement("no_code", "the response holds no closed \\boxed{}")
+    return with_retry(lambda: _compared(problem, answer))
+
+
+def open_data(folder: Path) -> Finder:
+    """Problems by `id`."""
+    return find_by("id", _read(folder, _TEXT_ONLY, 0).problems, folder)
+
+
+def _compared(problem: Problem, answer: str) -> Judgement:
     expected, tolerance = problem.metadata["answer"], problem.metadata["tolerance"]
     several = problem.metadata["multiple"]
     mine = split_answers(answer) if several else [answer]
@@ -59,11 +69,6 @@ def judge(problem: Problem, answer: str | None, config: JudgeConfig) -> Judgemen
     if equal_in_any_order(mine, theirs, tolerance):
         return Judgement("accepted")
     return Judgement("wrong_answer", f"{answer!r:.80} is not {expected!r:.80}")
-
-
-def open_data(folder: Path) -> Finder:
-    """Problems by `id`."""
-    return find_by("id", _read(folder, _TEXT_ONLY, 0).problems, folder)
 
 
 def _read(folder: Path, subset: str, problems: int) -> Loaded:
@@ -103,4 +108,5 @@ BENCHMARK = Benchmark(
     open_data=open_data,
     keys=("id",),
     needs_sandbox=False,
+    packages=("math_verify",),
 )

@@ -49,7 +49,7 @@ def header(folder: str = "") -> bytes:
     Raises:
         MissingError: it is not there.
     """
-    mend = "pip install rbx.cp, or set judge.testlib to a folder that has it"
+    mend = "pip install --no-deps rbx.cp, or set judge.testlib to a folder that has it"
     if folder:
         path = Path(folder) / HEADER
     else:

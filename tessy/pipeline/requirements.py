@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from eval.benchmarks import find_benchmark, kinds
 from tessy.checkpoints import locate
 from tessy.config import Experiment
 from tessy.errors import MissingError, SandboxError, TessyError
@@ -18,7 +19,6 @@ ENGINES = ("transformers",)
 QUESTIONS = ("mini",)
 PREDICTORS = ("checkpoint",)
 DIALECTS = ("qwen3", "gpt_oss")
-BENCHMARKS = ("mini",)
 LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs and DeepSpeed
 
 
@@ -43,7 +43,7 @@ def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
     stages = {node.stage for node in todo}
     absent = [*_machine(experiment, stages), *_packages(experiment, stages)]
     absent += [*_models(experiment, todo), *_not_in_this_version(experiment, todo)]
-    absent += [*_disk(experiment, todo), *_sandbox(stages)]
+    absent += [*_benchmarks(experiment, todo), *_disk(experiment, todo), *_sandbox(stages)]
     return list(dict.fromkeys(absent))
 
 
@@ -95,6 +95,16 @@ def _package(name: str, purpose: str) -> Iterator[str]:
         yield f"the package {name}, for {purpose}"
 
 
+def _benchmarks(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
+    for key in {node.subject.benchmark or "": None for node in todo if node.stage == "evaluate"}:
+        config = e.benchmarks[key]
+        if config.path and not Path(config.path).expanduser().is_dir():
+            yield f"the folder benchmarks.{key}.path={config.path}"
+        if config.kind in kinds():
+            for name in find_benchmark(config.kind).packages:
+                yield from _package(name, f"benchmark {key}; pip install -e '.[benchmarks]'")
+
+
 def _models(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
     for path, purpose in models(e, todo).items():
         try:
@@ -119,7 +129,7 @@ def _not_in_this_version(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
             used.append(("teacher.dialect", e.teacher.dialect, DIALECTS))
         if node.stage == "evaluate":
             kind = e.benchmarks[node.subject.benchmark or ""].kind
-            used.append(("benchmark", kind, BENCHMARKS))
+            used.append(("benchmark", kind, tuple(kinds())))
         for option, value, possible in used:
             if value not in possible:
                 yield f"{option}={value} is not in this version yet (it has {', '.join(possible)})"

@@ -72,17 +72,17 @@ def sft(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]
 
 def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Have a model answer a benchmark, and judge its answers."""
-    from eval.benchmarks import BENCHMARKS
+    from eval.benchmarks import find_benchmark
     from eval.run import evaluate as run
     from tessy.checkpoints import locate
 
     benchmark = experiment.benchmarks[node.subject.benchmark or ""]
-    problems = BENCHMARKS[benchmark.kind].load(benchmark, node.subject.world)
+    loaded = find_benchmark(benchmark.kind).load(benchmark, node.subject.world)
     trained: Path | None = store.folder(node.parents[0]) / MODEL if node.parents else None
     return run(
         trained or locate(experiment.student.path),
         experiment.student,
-        problems,
+        loaded.problems,
         benchmark,
         experiment.engine,
         experiment.serve,
@@ -90,6 +90,7 @@ def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, f
         experiment.seed,
         store.folder(node),
         node.label,
+        loaded.unjudged,
     )
 
 

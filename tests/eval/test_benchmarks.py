@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
-from eval.benchmarks import find_benchmark, mini
+from eval.benchmarks import find_benchmark, kinds, mini
 from eval.judge.judge import judge
 from eval.judge.spec import Limits
 from tessy.config import BenchmarkConfig, JudgeConfig
@@ -14,6 +16,7 @@ from tessy.errors import ConfigError, MissingError
 from tessy.mini.style import student_document, teacher_document
 from tessy.mini.world import mini_problems
 
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = BenchmarkConfig("mini", "mini", runs=1, problems=5)
 
 
@@ -41,10 +44,10 @@ def test_the_last_closed_python_fence_is_the_program(answer: str, code: str | No
 
 def test_problems_come_from_the_held_out_split_unless_named() -> None:
     held_out = mini.load(CONFIG, seed=3)
-    assert len(held_out) == 5
+    assert len(held_out.problems) == 5 and not held_out.unjudged
     assert held_out == mini.load(BenchmarkConfig("m", "mini", 1, 5, split="held_out"), seed=3)
     other = mini.load(BenchmarkConfig("m", "mini", 1, 5, split="development"), seed=3)
-    assert not {p.prompt for p in held_out} & {p.prompt for p in other}
+    assert not {p.prompt for p in held_out.problems} & {p.prompt for p in other.problems}
 
 
 def test_all_problems_of_a_world_without_end_are_refused() -> None:
@@ -53,8 +56,15 @@ def test_all_problems_of_a_world_without_end_are_refused() -> None:
 
 
 def test_a_kind_that_cannot_be_evaluated_is_one_clear_error() -> None:
-    with pytest.raises(MissingError, match="'ojbench', which cannot be evaluated yet"):
-        find_benchmark(BenchmarkConfig("ojbench", "ojbench", runs=1))
+    with pytest.raises(MissingError, match=r"'ojbenhc' is unknown; did you mean 'ojbench'\?"):
+        find_benchmark("ojbenhc")
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_file_is_a_benchmark_with_a_configuration(kind: str) -> None:
+    assert find_benchmark(kind).size > 0
+    files = [OmegaConf.load(file) for file in (ROOT / "conf" / "benchmark").glob("*.yaml")]
+    assert kind in {file.kind for file in files}
 
 
 def test_both_models_right_programs_pass_their_tests() -> None:

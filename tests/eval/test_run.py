@@ -23,7 +23,7 @@ from tessy.records import JudgedAnswer, dump_line, read_jsonl
 BENCHMARK = BenchmarkConfig(
     "mini", "mini", runs=2, problems=6, sampling=SamplingConfig(max_tokens=320)
 )
-PROBLEMS = find_benchmark(BENCHMARK).load(BENCHMARK, 0)
+PROBLEMS = find_benchmark("mini").load(BENCHMARK, 0).problems
 
 
 def run(folder: Path) -> dict[str, float | int]:

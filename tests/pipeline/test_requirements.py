@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from eval.benchmarks import BENCHMARKS
 from tessy.config import Experiment
 from tessy.dialects import DIALECTS
 from tessy.pipeline import requirements
@@ -16,7 +15,6 @@ Compose = Callable[..., Experiment]
 
 
 def test_this_versions_parts_are_the_registered_ones() -> None:
-    assert set(requirements.BENCHMARKS) == set(BENCHMARKS)
     assert set(requirements.DIALECTS) == set(DIALECTS)
 
 
