@@ -89,7 +89,8 @@ static int over_limit(struct watch *watch) {
     int64_t wall_left = watch->deadline - now(CLOCK_MONOTONIC);
     if (wall_left <= 0) {
         int64_t waited = waited_for_processor(watch->pidfd);
-        int64_t most = watch->started + 10 * watch->request->wall_ns;
+        /* It may wait for processes of its own; only a counter of all of them tells. */
+        int64_t most = watch->started + (watch->cpu_before ? 10 : 3) * watch->request->wall_ns;
         watch->deadline = watch->started + watch->request->wall_ns + waited;
         if (watch->deadline > most)
             watch->deadline = most;
