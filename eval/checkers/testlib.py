@@ -76,7 +76,7 @@ def _default(exited: Exited) -> bool:
 def _testlib(exited: Exited) -> bool:
     """Points make a partially right output, which DMOJ's OJBench counts as accepted."""
     if exited.status == _POINTS:
-        if not re.search(rb"^points \d+$", exited.stderr, re.MULTILINE):
+        if not re.search(rb"^points \d+\b", exited.stderr, re.MULTILINE):
             raise _fault(exited)
         return True
     if exited.status == _PRESENTATION:

@@ -227,7 +227,7 @@ def _helper(helper: Field, archive: Archive) -> Helper:
 
 
 def _flag(value: Field) -> bool:
-    if value.value not in (None, True, False):
+    if value.value is not None and not isinstance(value.value, bool):
         raise value.wrong("true or false")
     return bool(value.value)
 
