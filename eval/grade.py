@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ from tessy.config import JudgeConfig
 from tessy.errors import DataError, TessyError
 from tessy.journal import LineFile
 from tessy.progress import bar
+from tessy.records import Problem
 
 UNJUDGED = "unjudged"  # the verdict on a response that no problem or no program can be found for
 _AHEAD = 4  # lines read ahead of the one to be written, for each worker
@@ -39,7 +40,14 @@ class _Grading:
     find: Finder
     config: JudgeConfig
     pool: ThreadPoolExecutor
-    judged: dict[str, Future[Judgement]] = field(default_factory=dict)  # by problem and program
+    # By problem and program: judgements to come, and what an earlier run has written.
+    judged: dict[str, Future[Judgement]] = field(default_factory=dict)
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def added(self) -> frozenset[str]:
+        """Names of the fields that grading adds to a row."""
+        return frozenset(_result(self.benchmark, Judgement("judge_fault")))
 
 
 def grade(
@@ -56,7 +64,7 @@ def grade(
         out: JSON lines; what is there already is of an earlier run of the same command.
 
     Returns:
-        How many lines there are of each verdict, in tessy's words; and "kept" from before.
+        How many lines there are of each verdict; and "kept" from before.
 
     Raises:
         MissingError: no such benchmark, or a package that it needs.
@@ -71,68 +79,75 @@ def grade(
         raise DataError(f"--data {data} is no folder", "give the benchmark's data as published")
     total = _count_lines(responses)
     counts: Counter[str] = Counter()
-    with LineFile(out) as file, ThreadPoolExecutor(workers, "judge") as pool:
-        kept = _check_kept(file, responses, out)
-        counts["kept"] = kept
-        grading = _Grading(benchmark, benchmark.open_data(data), JudgeConfig(testlib=testlib), pool)
-        with bar(total, f"grade {kind}", "responses", kept) as progress:
-            for line, verdict in _graded(grading, responses, kept, _AHEAD * workers):
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                counts[verdict] += 1
-                progress.update()
+    pool = ThreadPoolExecutor(workers, "judge")
+    grading = _Grading(benchmark, benchmark.open_data(data), JudgeConfig(testlib=testlib), pool)
+    try:
+        with LineFile(out) as file:
+            kept = counts["kept"] = _read_kept(grading, file, responses, out)
+            with bar(total, f"grade {kind}", "responses", kept) as progress:
+                for line in _graded(grading, responses, kept, _AHEAD * workers):
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    counts[line["verdict"]] += 1
+                    progress.update()
+    finally:
+        pool.shutdown(cancel_futures=True)  # nothing waits any more, unless it was interrupted
     return counts
 
 
-def _graded(
-    grading: _Grading, responses: Path, skip: int, ahead: int
-) -> Iterator[tuple[dict[str, Any], str]]:
+def _graded(grading: _Grading, responses: Path, skip: int, ahead: int) -> Iterator[dict[str, Any]]:
     """Lines in their order, while those behind them are judged already."""
     lines = islice(_lines(responses), skip, None)
-    waiting = [_begun(grading, *line) for line in islice(lines, ahead)]
+    waiting = deque(_begun(grading, *line) for line in islice(lines, ahead))
     while waiting:
-        row, judgement = waiting.pop(0)
-        waiting += [_begun(grading, *line) for line in islice(lines, 1)]
-        if isinstance(judgement, str):
-            yield row | _fields(UNJUDGED, False, [], judgement), UNJUDGED
-        else:
-            got = judgement.result()
-            yield row | _result(grading.benchmark, got), got.verdict
+        row, result = waiting.popleft()
+        waiting.extend(_begun(grading, *line) for line in islice(lines, 1))
+        if isinstance(result, Future):
+            result = _result(grading.benchmark, result.result())
+        yield row | result
 
 
 def _begun(
     grading: _Grading, where: str, line: bytes
-) -> tuple[dict[str, Any], Future[Judgement] | str]:
-    """A response with its judgement to come, or why there will be none."""
+) -> tuple[dict[str, Any], Future[Judgement] | dict[str, Any]]:
+    """A response, and its result or its judgement to come."""
     row: dict[str, Any] = {}
     try:
-        row = _row(line, where, grading.benchmark.keys)
-        problem = grading.find(row)
-        source = grading.benchmark.extract(problem, row["content"])
+        row = _row(line, where)
+        key, problem, source = _what(grading, row, where)
     except DataError as error:
         said = str(error) if where in str(error) else f"{where}: {error}"
-        return row, said
-    name = json.dumps([problem.problem_id, problem.data, dict(problem.metadata), source])
-    key = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+        return row, _fields(UNJUDGED, False, [], said)
+    if key in grading.known:
+        return row, grading.known[key]
     if key not in grading.judged:
         judge = grading.benchmark.judge
         grading.judged[key] = grading.pool.submit(judge, problem, source, grading.config)
     return row, grading.judged[key]
 
 
-def _row(line: bytes, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
+def _row(line: bytes, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where} is not JSON ({error})", "mend the line") from None
     if not isinstance(row, dict):
         raise DataError(f"{where} is not a JSON object", "mend the line")
+    return row
+
+
+def _what(grading: _Grading, row: Mapping[str, Any], where: str) -> tuple[str, Problem, str | None]:
+    """What a row asks to judge: a name of problem and program, the problem, and the program."""
+    keys = grading.benchmark.keys
     for key in (*keys, "content"):
         if key not in row:
             raise DataError(f"{where} has no {key!r}", f"it needs {', '.join(keys)} and content")
         wanted = (str,) if key == "content" else (str, int)
         if not isinstance(row[key], wanted) or isinstance(row[key], bool):
             raise DataError(f"{where}: {key} is {row[key]!r:.80}", "mend the line")
-    return row
+    problem = grading.find(row)
+    source = grading.benchmark.extract(problem, row["content"])
+    name = json.dumps([problem.problem_id, problem.data, dict(problem.metadata), source])
+    return hashlib.sha256(name.encode()).hexdigest(), problem, source
 
 
 def _result(benchmark: Benchmark, got: Judgement) -> dict[str, Any]:
@@ -169,28 +184,34 @@ def _count_lines(path: Path) -> int:
     return sum(1 for _ in _lines(path))
 
 
-def _check_kept(file: LineFile, responses: Path, out: Path) -> int:
-    """How many lines an earlier run has written, each of which must be of the same response.
+def _read_kept(grading: _Grading, file: LineFile, responses: Path, out: Path) -> int:
+    """How many lines an earlier run has written; what they say is known of other lines as well.
 
     Raises:
-        DataError: the output is of other responses.
+        DataError: a line is not of the same response.
     """
     kept = 0
+    fault = _result(grading.benchmark, Judgement("judge_fault"))["verdict"]
     lines = _lines(responses)
-    for _, written in file.earlier():
-        kept += 1
-        _, line = next(lines, ("", b""))
+    for kept, (_, written) in enumerate(file.earlier(), 1):
+        where, line = next(lines, ("", b""))
+        before = _row(written.encode(), f"{out}:{kept}")
         try:
-            before = json.loads(written)
-            asked = json.loads(line) if line else None
-        except ValueError:
-            asked, before = {}, before if line else None
-        fields = asked if isinstance(asked, dict) else {}
-        if before is None or asked is None or any(before.get(k) != v for k, v in fields.items()):
+            row = _row(line, where)
+        except DataError:
+            row = {}
+        carried = {name: value for name, value in row.items() if name not in grading.added}
+        if not line or any(before.get(name) != value for name, value in carried.items()):
             raise DataError(
                 f"{out}:{kept} is not the result of line {kept} of {responses}",
                 "give another --out, or delete it",
             )
+        try:
+            key, _, _ = _what(grading, row, where)
+        except DataError:
+            continue
+        if before["verdict"] != fault:  # which may be over by now
+            grading.known[key] = {name: before[name] for name in grading.added if name in before}
     return kept
 
 

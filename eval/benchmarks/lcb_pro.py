@@ -28,6 +28,17 @@ ROWS, TESTS = "QAQAQAQAQ/LiveCodeBench-Pro", "QAQAQAQAQ/LiveCodeBench-Pro-Testca
 QUARTERS = ("quater_2024_10_12", "quater_2025_1_3", "quater_2025_4_6", "quater_2025_7_9")
 OPTIONS = CompileOptions("cpp", ("-O2", "-pipe"), "gnu++17", limits=COMPILE_LIMITS)
 CHECKER_LIMITS = Limits(10, 30, 256, 1024, 128)
+WORDS = {
+    "accepted": "Accepted",
+    "wrong_answer": "Wrong Answer",
+    "memory_limit": "Memory Limit Exceeded",
+    "time_limit": "Time Limit Exceeded",
+    "output_limit": "Output Limit Exceeded",
+    "runtime_error": "Runtime Error",  # there: Nonzero Exit Status, Signalled
+    "compile_error": "Compile Error",  # there: Judge Failed, as is the next
+    "no_code": "No Code",
+    "judge_fault": "Internal Error",
+}
 _OUTPUT_KB = 128 << 10
 _PROCESSES = 128
 _FENCE = re.compile(r"^```cpp\s*\n(.*?)\n```", re.MULTILINE | re.DOTALL)
@@ -242,4 +253,6 @@ BENCHMARK = Benchmark(
     judge=judge,
     open_data=open_data,
     keys=("problem_id",),
+    packages=("rbx",),
+    words=WORDS,
 )

@@ -27,6 +27,17 @@ from tessy.records import Message, Problem
 REPOSITORY = "livecodebench/code_generation_lite"
 WINDOWS = {"v5": ("2024-08-01", "2025-02-01"), "v6": ("2025-02-01", "2025-05-01")}
 LIMITS = Limits(6, 20, 4096, 64 << 10, 64)
+WORDS = {
+    "accepted": "Accepted",
+    "wrong_answer": "Wrong Answer",
+    "time_limit": "Time Limit Exceeded",
+    "memory_limit": "Runtime Error",
+    "output_limit": "Runtime Error",
+    "runtime_error": "Runtime Error",
+    "compile_error": "Compile Error",
+    "no_code": "No Code",
+    "judge_fault": "Runner Error",
+}
 ERROR_CODES = {"wrong_answer": -2, "time_limit": -3, "judge_fault": -5, "accepted": None}
 
 # What the public runner has imported before the program starts; the later hides the earlier.
@@ -287,5 +298,6 @@ BENCHMARK = Benchmark(
     judge=judge,
     open_data=open_data,
     keys=("question_id",),
+    words=WORDS,
     extra=_error_code,
 )
