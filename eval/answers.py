@@ -41,6 +41,8 @@ def not_asked(problem: Unjudged, run: int) -> JudgedAnswer:
         verdict="judge_fault",
         passed=False,
         message=problem.reason,
+        difficulty=problem.difficulty,
+        split=problem.split,
     )
 
 

@@ -24,6 +24,8 @@ class Unjudged:
     reason: str  # with file and line where there are any
     # Whether the benchmark still counts it, as not passed; otherwise it is left out of the score.
     counts: bool
+    difficulty: str = ""
+    split: str = ""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,8 @@ def load(config: BenchmarkConfig, seed: int) -> Loaded:
                 read_config(archive)
             problems.append(problem)
         except DataError as error:
-            unjudged.append(Unjudged(name, str(error), counts=True))
+            difficulty = str(row.values.get("difficulty") or "")
+            unjudged.append(Unjudged(name, str(error), True, difficulty, split))
     return Loaded(tuple(problems), tuple(unjudged))
 
 

@@ -72,7 +72,9 @@ def load(config: BenchmarkConfig, seed: int) -> Loaded:
         except DataError as error:
             name = "" if isinstance(row, DataError) else _name(row.values.get("id"))
             where = error.what.split(" ")[0] if isinstance(row, DataError) else row.where
-            unjudged.append(Unjudged(name or where, str(error), counts=name not in SKIPPED))
+            values = {} if isinstance(row, DataError) else row.values
+            part = str(values.get("difficulty") or ""), str(values.get("dataset") or "")
+            unjudged.append(Unjudged(name or where, str(error), name not in SKIPPED, *part))
     return Loaded(tuple(problems), tuple(unjudged))
 
 
