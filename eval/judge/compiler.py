@@ -115,7 +115,7 @@ def _compile(source: str, options: CompileOptions, isolation: Isolation) -> Repl
 
 def _error(reply: Reply, options: CompileOptions) -> CompileError:
     verdict, said = verdict_of(reply, options.limits)
-    if verdict in ("time_limit", "memory_limit", "output_limit"):
+    if verdict in ("time_limit", "memory_limit"):
         return CompileError(f"compilation needs {said}", 1000 * reply.cpu)
     text = reply.stdout.decode(errors="replace").strip()
     return CompileError(text[:MESSAGE_CHARACTERS] or said, 1000 * reply.cpu)
