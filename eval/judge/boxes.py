@@ -21,12 +21,14 @@ from eval.judge.spec import Limits
 from eval.judge.verdicts import Reason, Reply
 from tessy.errors import SandboxError
 
-COMPILE, _GIVEN_STDOUT, _GIVEN_PROGRAM, _COLLECT = 1, 2, 4, 8  # flags, as in launcher/box.h
+# Flags of a request, as in launcher/box.h.
+_COMPILE, _GIVEN_STDOUT, _GIVEN_PROGRAM, _COLLECT, _ONE_STREAM, _NO_SIGPIPE = 1, 2, 4, 8, 16, 32
 _REQUEST = struct.Struct("=IIIIqqQQQQ")
 _RESULT = struct.Struct("=iiqqQII")
 _OUTPUT, _COLLECTED, _RESULT_KIND = 1, 2, 3
 _REASONS: tuple[Reason, ...] = ("", "cpu", "wall", "output", "setup")
 _MESSAGE_BYTES = 1 << 17
+WALL_STRETCH = 10  # time that others had the processor is not counted, up to tenfold
 _GRACE_SECONDS = 30.0  # beyond a test's own limits, before the judge gives its box up
 _ENVIRONMENT = {"LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "HOME": "/tmp", "PATH": "/usr/bin:/"}
 if "LD_LIBRARY_PATH" in os.environ:  # some clusters' interpreters do not start without it
@@ -58,6 +60,8 @@ class Job:
     compiles: bool = False
     files: Mapping[str, bytes] = field(default_factory=dict)  # put into /tmp, where it starts
     collect: str = ""  # a file in /tmp to bring back
+    one_stream: bool = False  # stderr goes where stdout goes
+    no_sigpipe: bool = False  # to write to who has left is an error, not a signal
 
 
 class Box:
@@ -123,8 +127,7 @@ class Box:
                 os.close(descriptor)
 
     def receive(self, limits: Limits) -> Reply:
-        # Time that others had the processor is not counted against the program, up to tenfold.
-        self._socket.settimeout(10 * limits.wall_seconds + _GRACE_SECONDS)
+        self._socket.settimeout(WALL_STRETCH * limits.wall_seconds + _GRACE_SECONDS)
         parts: dict[int, list[bytes]] = {_OUTPUT: [], _COLLECTED: []}
         while True:
             message = self._socket.recv(_MESSAGE_BYTES)
@@ -173,7 +176,9 @@ class Box:
         return said
 
     def _header(self, job: Job, limits: Limits) -> bytes:
-        flags = COMPILE if job.compiles else 0
+        flags = _COMPILE if job.compiles else 0
+        flags |= _ONE_STREAM if job.one_stream else 0
+        flags |= _NO_SIGPIPE if job.no_sigpipe else 0
         flags |= _GIVEN_STDOUT if job.stdout is not None else 0
         flags |= _GIVEN_PROGRAM if job.program is not None else 0
         flags |= _COLLECT if job.collect else 0

@@ -108,14 +108,16 @@ def _compile(source: str, options: CompileOptions, isolation: Isolation) -> Repl
     files = {name: text.encode() for name, text in options.headers}
     files["main.cpp"] = source.encode(errors="surrogatepass")
     with open_box(isolation, setting) as box, beside_others():
-        return box.run(Job(command, files=files, collect="program"), options.limits)
+        return box.run(
+            Job(command, files=files, collect="program", one_stream=True), options.limits
+        )
 
 
 def _error(reply: Reply, options: CompileOptions) -> CompileError:
     verdict, said = verdict_of(reply, options.limits)
-    if verdict in ("time_limit", "memory_limit", "output_limit"):
+    if verdict in ("time_limit", "memory_limit"):
         return CompileError(f"compilation needs {said}", 1000 * reply.cpu)
-    text = reply.stderr.decode(errors="replace").strip()
+    text = reply.stdout.decode(errors="replace").strip()
     return CompileError(text[:MESSAGE_CHARACTERS] or said, 1000 * reply.cpu)
 
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from eval.judge.alone import alone, beside_others
-from eval.judge.boxes import Box, Job, open_box
+from eval.judge.boxes import WALL_STRETCH, Box, Job, open_box
 from eval.judge.languages import PROGRAM, missing, setting_for
 from eval.judge.launcher import find_launcher
 from eval.judge.python_box import open_python_box
@@ -25,7 +25,14 @@ from eval.judge.trial import check_isolation
 from eval.judge.verdicts import Reply, compile_error_run, test_run, verdict_of
 from tessy.errors import SandboxError
 
-__all__ = ["check_isolation", "run_checker", "run_interactive", "run_python", "run_tests"]
+__all__ = [
+    "check_isolation",
+    "open_checker",
+    "run_checker",
+    "run_interactive",
+    "run_python",
+    "run_tests",
+]
 
 StopAfter = Callable[[int, TestRun], bool]
 
@@ -33,6 +40,7 @@ StopAfter = Callable[[int, TestRun], bool]
 # caches. So it gets some more, and if it ends in there, it is run again without company.
 _NEAR = 1.25
 _CODE_KB = 16 << 10  # of code that a source may compile to
+_CHECKED_MB = 256  # of files that a checker's box is made for
 
 
 def run_tests(
@@ -72,18 +80,43 @@ def run_python(
     return run_tests(program, [stdin.encode() for stdin in stdins], limits, stop_after)
 
 
-def run_checker(
-    checker: Program, files: Mapping[str, bytes], arguments: Sequence[str], limits: Limits
-) -> TestRun:
-    """Run a compiled checker on files, by their names; its `exit_code` is its opinion.
+Check = Callable[[Mapping[str, bytes], Sequence[str]], TestRun]  # of files and arguments
+
+
+@contextmanager
+def open_checker(checker: Program, limits: Limits) -> Iterator[Check]:
+    """A compiled checker in one box for all tests of a submission; it starts clean each time.
+
+    What is yielded is called with files by their names, and arguments; the `exit_code` of its
+    result is the checker's opinion, and `stderr` has its reasons.
 
     Raises:
         SandboxError: the judge failed.
     """
-    roomy = _with_files(limits, files)
+    roomy = _with_room(limits, _CHECKED_MB)
+    with _native_box(checker, roomy) as box:
+
+        def check(files: Mapping[str, bytes], arguments: Sequence[str]) -> TestRun:
+            if _size_mb(files) > _CHECKED_MB:
+                return run_checker(checker, files, arguments, limits)
+            with beside_others():
+                reply = box.run(Job([PROGRAM, *arguments], files=files), roomy)
+            return test_run(reply, limits)
+
+        yield check
+
+
+def run_checker(
+    checker: Program, files: Mapping[str, bytes], arguments: Sequence[str], limits: Limits
+) -> TestRun:
+    """Run a compiled checker once, in a box that is large enough for its files.
+
+    Raises:
+        SandboxError: the judge failed.
+    """
+    roomy = _with_room(limits, _size_mb(files))
     with _native_box(checker, roomy) as box, beside_others():
-        job = Job([PROGRAM, *arguments], files=files)
-        return test_run(box.run(job, roomy), limits)
+        return test_run(box.run(Job([PROGRAM, *arguments], files=files), roomy), limits)
 
 
 def run_interactive(
@@ -107,7 +140,10 @@ def run_interactive(
     Raises:
         SandboxError: the judge failed.
     """
-    theirs = _with_files(interactor_limits, files)
+    theirs = _with_room(interactor_limits, _size_mb(files))
+    # It has nothing to do while the program works, however long that takes on a busy machine.
+    patience = interactor_limits.wall_seconds + WALL_STRETCH * limits.wall_seconds
+    theirs = replace(theirs, wall_seconds=patience)
     with _native_box(program, limits) as box, _native_box(interactor, theirs) as other:
         job, error = _first_job(box, program, limits)
         if error is not None:
@@ -117,7 +153,9 @@ def run_interactive(
             (to_program, from_other), (to_other, from_program) = os.pipe(), os.pipe()
             try:
                 box.send(replace(job, stdin=to_program, stdout=from_program), cpu_limits)
-                second = Job([PROGRAM, *arguments], to_other, from_other, files=files)
+                second = Job(
+                    [PROGRAM, *arguments], to_other, from_other, files=files, no_sigpipe=True
+                )
                 other.send(second, theirs)
             finally:
                 for end in (to_program, from_other, to_other, from_program):
@@ -150,7 +188,7 @@ def _open(program: Program, limits: Limits) -> Iterator[tuple[Run, TestRun | Non
         yield lambda stdin, now: box.run(replace(job, stdin=stdin), now), error
 
 
-def _native_box(program: Program, limits: Limits):  # type: ignore[no-untyped-def]
+def _native_box(program: Program, limits: Limits) -> AbstractContextManager[Box]:
     lacking = missing(program.language)
     if lacking:
         raise SandboxError(
@@ -194,7 +232,10 @@ def _is_near(reply: Reply, limits: Limits) -> bool:
     return not reply.reason and limits.cpu_seconds < reply.cpu <= _NEAR * limits.cpu_seconds
 
 
-def _with_files(limits: Limits, files: Mapping[str, bytes]) -> Limits:
+def _with_room(limits: Limits, size_mb: int) -> Limits:
     """Room for the judge's own files, which are not the program's."""
-    size = sum(map(len, files.values())) + (1 << 20) >> 20
-    return replace(limits, memory_mb=limits.memory_mb + size, files_mb=limits.files_mb + size)
+    return replace(limits, memory_mb=limits.memory_mb + size_mb, files_mb=limits.files_mb + size_mb)
+
+
+def _size_mb(files: Mapping[str, bytes]) -> int:
+    return (sum(map(len, files.values())) >> 20) + 1

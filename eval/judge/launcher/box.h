@@ -31,7 +31,10 @@ struct plan {
     char **interpreter;          /* argv of an interpreter, or an empty list */
 };
 
-enum { COMPILE = 1, GIVEN_STDOUT = 2, GIVEN_PROGRAM = 4, COLLECT = 8 }; /* flags of a request */
+/* Flags of a request. ONE_STREAM: stderr goes where stdout goes. NO_SIGPIPE: writing to who has left
+ * is an error, not a signal. */
+enum { COMPILE = 1, GIVEN_STDOUT = 2, GIVEN_PROGRAM = 4, COLLECT = 8, ONE_STREAM = 16,
+       NO_SIGPIPE = 32 };
 
 /* One message of the judge. Descriptors come with it: stdin, then stdout and the program where the
  * flags say so, then one for each file. Strings follow, each with its final zero: the arguments,

@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,7 +197,9 @@ void confine(struct job *job) {
         give_up(job, "enter /tmp");
     dup2(job->in, 0);
     dup2(job->out, 1);
-    dup2(job->err, 2);
+    dup2(job->request.flags & ONE_STREAM ? job->out : job->err, 2);
+    if (job->request.flags & NO_SIGPIPE)
+        signal(SIGPIPE, SIG_IGN);
     set_limits(&job->request);
     drop_privileges(job);
     if (job->program_is_forked && job->program >= 0)
