@@ -109,6 +109,14 @@ def hub_folder(repository: str, patterns: tuple[str, ...]) -> Path:
     return Path(found)
 
 
+def is_cached(repository: str) -> bool:
+    """Whether some version of a data set on the hub was downloaded; asks no network."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    folder = Path(HF_HUB_CACHE) / f"datasets--{repository.replace('/', '--')}" / "snapshots"
+    return folder.is_dir() and any(folder.iterdir())
+
+
 def folder_of(path: str, repository: str, patterns: tuple[str, ...]) -> Path:
     """The local folder `path`, or where it is empty a copy from the hub.
 

@@ -89,6 +89,8 @@ class Benchmark:
     open_data: Callable[[Path], Finder]
     keys: tuple[str, ...]
     needs_sandbox: bool = True
+    # Data sets on the hub that loading reads where the configuration gives no path.
+    repositories: Callable[[BenchmarkConfig], tuple[str, ...]] = lambda config: ()
     packages: tuple[str, ...] = ()  # modules that judging imports besides tessy's dependencies
     style: Callable[[str], Mapping[str, float]] = no_style
     # What the benchmark's own judge calls a verdict, where it has another word.

@@ -85,6 +85,9 @@ BENCHMARK = Benchmark(
     judge=judge,
     open_data=open_data,
     keys=("id",),
+    repositories=lambda config: (
+        (REPOSITORIES[config.split],) if config.split in REPOSITORIES else ()
+    ),
     needs_sandbox=False,
     packages=("math_verify",),
 )

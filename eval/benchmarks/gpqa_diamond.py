@@ -93,5 +93,6 @@ BENCHMARK = Benchmark(
     judge=judge,
     open_data=open_data,
     keys=("id",),
+    repositories=lambda config: (REPOSITORY,),
     needs_sandbox=False,
 )

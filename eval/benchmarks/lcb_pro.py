@@ -254,6 +254,7 @@ BENCHMARK = Benchmark(
     judge=judge,
     open_data=open_data,
     keys=("problem_id",),
+    repositories=lambda config: (ROWS, TESTS),
     packages=("rbx",),
     words=WORDS,
 )

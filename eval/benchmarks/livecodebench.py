@@ -298,6 +298,7 @@ BENCHMARK = Benchmark(
     judge=judge,
     open_data=open_data,
     keys=("question_id",),
+    repositories=lambda config: (REPOSITORY,),
     words=WORDS,
     extra=_error_code,
 )

@@ -280,6 +280,7 @@ BENCHMARK = Benchmark(
     judge=judge,
     open_data=open_data,
     keys=("id", "language"),
+    repositories=lambda config: (REPOSITORY,),
     words=WORDS,
     extra=partial_verdicts,
 )

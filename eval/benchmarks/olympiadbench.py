@@ -107,6 +107,7 @@ BENCHMARK = Benchmark(
     judge=judge,
     open_data=open_data,
     keys=("id",),
+    repositories=lambda config: (REPOSITORY,),
     needs_sandbox=False,
     packages=("math_verify",),
 )

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from eval.benchmarks import find_benchmark, kinds
+from eval.published import is_cached
 from tessy.checkpoints import locate
 from tessy.config import Experiment
 from tessy.errors import MissingError, SandboxError, TessyError
@@ -101,7 +102,15 @@ def _benchmarks(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
         if config.path and not Path(config.path).expanduser().is_dir():
             yield f"the folder benchmarks.{key}.path={config.path}"
         if config.kind in kinds():
-            packages = set(find_benchmark(config.kind).packages)
+            found = find_benchmark(config.kind)
+            for repository in found.repositories(config) if not config.path else ():
+                if not is_cached(repository):
+                    yield (
+                        f"the data set {repository}, for benchmark {key}; "
+                        f"run `hf download --repo-type dataset {repository}` "
+                        f"or set benchmarks.{key}.path to a folder that has it"
+                    )
+            packages = set(found.packages)
             for name in sorted(packages - ({"rbx"} if e.judge.testlib else set())):
                 yield from _package(name, f"benchmark {key}; pip install -e '.[benchmarks]'")
 
