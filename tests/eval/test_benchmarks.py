@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from eval import benchmarks
 from eval.benchmarks import find_benchmark, kinds, mini
+from eval.grade import grade
 from eval.judge.judge import judge
 from eval.judge.spec import Limits
 from tessy.config import BenchmarkConfig, JudgeConfig
@@ -75,3 +77,49 @@ def test_both_models_right_programs_pass_their_tests() -> None:
         for document in (right, teacher_document(problem)):
             got = judge(judged, mini.extract(document.answer), limits)
             assert got.passed, (got, document.answer)
+
+
+NEW = """
+from pathlib import Path
+from eval.benchmarks import Benchmark, Loaded, find_by, read_problems
+from eval.judge.spec import Judgement
+from eval.published import rows
+from tessy.records import Message, Problem
+
+def to_problem(row):
+    return Problem(row.text("id"), row.text("question"), metadata={"answer": row.text("answer")})
+
+def judge(problem, answer, config):
+    return Judgement("accepted" if answer == problem.metadata["answer"] else "wrong_answer")
+
+def load_all(folder):
+    return read_problems(rows(folder), to_problem, 0).problems
+
+BENCHMARK = Benchmark(
+    size=1,
+    load=lambda config, seed: read_problems(rows(Path(config.path)), to_problem, config.problems),
+    prompt=lambda problem: (Message("user", problem.prompt),),
+    extract=lambda problem, response: response.strip(),
+    judge=judge,
+    open_data=lambda folder: find_by("id", load_all(folder), folder),
+    keys=("id",),
+    needs_sandbox=False,
+)
+"""
+
+
+def test_a_benchmark_is_added_by_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "capitals.py").write_text(NEW)
+    (tmp_path / "data").mkdir()
+    row = '{"id": "1", "question": "Capital of France?", "answer": "Paris"}\n'
+    (tmp_path / "data" / "rows.jsonl").write_text(row)
+    monkeypatch.setattr(benchmarks, "__path__", [*benchmarks.__path__, str(tmp_path)])
+    added = find_benchmark("capitals")
+    config = BenchmarkConfig("c", "capitals", runs=1, path=str(tmp_path / "data"))
+    (problem,) = added.load(config, 0).problems
+    answer = added.extract(problem, " Paris\n")
+    assert added.judge(problem, answer, JudgeConfig()).passed
+    responses = tmp_path / "responses.jsonl"
+    responses.write_text('{"id": "1", "content": "Rome"}\n')
+    counts = grade("capitals", tmp_path / "data", responses, tmp_path / "out.jsonl", workers=1)
+    assert counts == {"kept": 0, "wrong_answer": 1}

@@ -71,7 +71,7 @@ def test_a_data_set_that_cannot_be_had_is_one_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(MissingError, match=r"data set org/none cannot be had .* path to its folder"):
+    with pytest.raises(MissingError, match="data set org/none cannot be had"):
         hub_folder("org/none", ("*",))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     assert not is_cached("org/name")
