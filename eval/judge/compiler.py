@@ -17,7 +17,7 @@ from eval.judge.alone import beside_others
 from eval.judge.boxes import Job, Setting, open_box
 from eval.judge.cache import cache_folder, cached, digest
 from eval.judge.isolation import Isolation
-from eval.judge.languages import find_compiler, links_statically, missing
+from eval.judge.languages import find_compiler, link_options, missing
 from eval.judge.spec import CompileError, CompileOptions, Program
 from eval.judge.trial import check_isolation
 from eval.judge.verdicts import Reply, verdict_of
@@ -102,7 +102,7 @@ def _compile(source: str, options: CompileOptions, isolation: Isolation) -> Repl
         *(["-I", _HEADERS] if precompiled else []),
         "main.cpp",
         *_flags(options),
-        *(["-static"] if links_statically() else []),
+        *link_options(),
         *("-o", "program"),
     ]
     files = {name: text.encode() for name, text in options.headers}
@@ -133,7 +133,7 @@ def _name(source: str, options: CompileOptions) -> str:
 
 def _toolchain(options: CompileOptions) -> list[str]:
     """What else decides about a binary: compiler, and processor where it is compiled for one."""
-    found = [_version(), str(links_statically())]
+    found = [_version(), *link_options()]
     if any("native" in flag for flag in options.flags):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         found += sorted({line for line in lines if line.startswith(("flags", "Features", "model"))})

@@ -28,7 +28,7 @@ def setting_for(program: Program, limits: Limits, isolation: Isolation) -> Setti
         SandboxError: this machine lacks the language's interpreter.
     """
     if program.path is not None:
-        libraries, links = ((), ()) if links_statically() else library_folders()
+        libraries, links = ((), ()) if link_options() else library_folders()
         binds = ((str(program.path), PROGRAM), *_same(libraries), *_DEVICES)
         return Setting(limits, binds, links, base_mb=_BASE_MB["cpp"])
     launcher = find_launcher()
@@ -73,18 +73,17 @@ def find_compiler() -> str | None:
 
 
 @cache
-def links_statically() -> bool:
-    """Whether C++ programs can be linked statically, which halves the time to start one."""
+def link_options() -> tuple[str, ...]:
+    """How C++ programs are linked: statically where that works, which halves the time to start
+    one, and by gold where it is installed, which halves the time to link."""
     compiler = find_compiler()
-    if compiler is None:
-        return False
-    # Written nowhere: the linker fails if there are no static libraries.
-    done = subprocess.run(
-        [compiler, "-x", "c++", "-", "-static", "-o", "/dev/null"],
-        input=b"#include <iostream>\nint main() { std::cout << 1; }",
-        capture_output=True,
-    )
-    return done.returncode == 0
+    assert compiler is not None, "looked for before anything is compiled"
+    source = b"#include <iostream>\nint main() { std::cout << 1; }"
+    for options in (("-static", "-fuse-ld=gold"), ("-static",)):
+        command = [compiler, "-x", "c++", "-", *options, "-o", "/dev/null"]
+        if subprocess.run(command, input=source, capture_output=True).returncode == 0:
+            return options
+    return ()
 
 
 @cache

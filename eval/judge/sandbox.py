@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import lru_cache
 
 from eval.judge.alone import alone, beside_others
 from eval.judge.boxes import WALL_STRETCH, Box, Job, open_box
@@ -221,6 +222,7 @@ def _measured(run: Run, stdin: bytes, limits: Limits) -> TestRun:
         return test_run(run(stdin, limits), limits, repeated=True)
 
 
+@lru_cache(maxsize=16)
 def _loosened(limits: Limits) -> Limits:
     return replace(limits, cpu_seconds=_NEAR * limits.cpu_seconds)
 

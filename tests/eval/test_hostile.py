@@ -126,7 +126,7 @@ def test_a_plain_user_gets_the_same_verdicts(tmp_path: Path) -> None:
         pytest.skip("the tests above already ran without root")
     helper = Path(__file__).with_name("as_user.py")
     cache = tmp_path / "cache"  # what programs are compiled into, the user's own
-    for folder in (cache, *tmp_path.parents[:2]):
+    for folder in (cache, tmp_path, *tmp_path.parents[:2]):
         folder.mkdir(exist_ok=True)
         folder.chmod(0o777 if folder == cache else 0o755)
     done = subprocess.run(

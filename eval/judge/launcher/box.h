@@ -12,7 +12,7 @@
 #include <time.h>
 
 /* Descriptors of process 1, the same before and after it has become an interpreter. */
-enum { CONTROL = 3, FILTER, PROC, OOM, PEAK, CPU, FIRST_FREE };
+enum { CONTROL = 3, FILTER, PROC, OOM, PEAK, CPU, ADJUST, FIRST_FREE };
 
 enum kind { ROOT, USERNS, BARE }; /* BARE: another tool has made the namespaces */
 

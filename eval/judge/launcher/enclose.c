@@ -178,6 +178,7 @@ static void enclose(void) {
         return;
     }
     open_as(PROC, "/proc", "", O_PATH | O_DIRECTORY);
+    open_as(ADJUST, "/proc/self/oom_score_adj", "", O_WRONLY);
     enter_cgroups();
     check(unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS), "unshare");
     check(sethostname("box", 3), "sethostname");

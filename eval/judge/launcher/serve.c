@@ -121,6 +121,11 @@ static void clean_tmp(void) {
     }
 }
 
+static void adjust_oom_score(const char *score) {
+    if (pwrite(ADJUST, score, strlen(score), 0) < 0)
+        fail("adjust the score of who is killed for memory");
+}
+
 static int run_test(struct job *job, const char *collect) {
     int out[2] = {-1, -1}, err[2];
     struct result result = {0};
@@ -136,9 +141,12 @@ static int run_test(struct job *job, const char *collect) {
     if (pwrite(PEAK, "0", 1, 0) < 0)
         fail("reset the peak of memory");
     /* The clock starts before a vfork, which comes back after the exec. */
-    struct watch watch = {.started = now(CLOCK_MONOTONIC), .request = &job->request, .out = out[0], .err = err[0]};
+    struct watch watch = {.request = &job->request, .out = out[0], .err = err[0]};
+    watch.started = now(CLOCK_MONOTONIC);
     watch.cpu_before = box_cpu();
     int64_t own_before = own_cpu();
+    /* Where memory runs out in the box, a test dies, never process 1. It inherits this. */
+    adjust_oom_score("1000");
     watch.process = job->program_is_forked ? fork() : vfork();
     if (watch.process == 0) {
         confine(job); /* comes back in a forked test only */
@@ -146,6 +154,7 @@ static int run_test(struct job *job, const char *collect) {
     }
     if (watch.process < 0)
         fail("fork");
+    adjust_oom_score("0");
     watch.deadline = watch.started + job->request.wall_ns;
     watch.pidfd = syscall(SYS_pidfd_open, watch.process, 0);
     for (int *end = (int[]){job->in, job->out, job->err, job->program, -2}; *end != -2; end++)

@@ -102,7 +102,9 @@ static int over_limit(struct watch *watch) {
 
 /* Wait for the first process of the test to end, or for a limit. */
 int wait_for_end(struct watch *watch) {
-    int64_t processors = sysconf(_SC_NPROCESSORS_ONLN);
+    static int64_t processors;
+    if (!processors)
+        processors = sysconf(_SC_NPROCESSORS_ONLN);
     int64_t check = watch->started + watch->request->cpu_ns / processors;
     for (;;) {
         struct pollfd events[] = {{watch->pidfd, POLLIN, 0}, {watch->out, POLLIN, 0},
