@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.benchmarks import Benchmark, Finder, Loaded, Unjudged
-from eval.checkers.livecodebench import same_output, same_value
+from eval.checkers.livecodebench import program, same_output, same_value
 from eval.formats.pickled import packed_text
 from eval.judge.spec import CompileOptions, Judgement, Limits, TestRun
 from eval.published import Row, folder_of, indexed, row_at
@@ -39,45 +39,6 @@ WORDS = {
     "judge_fault": "Runner Error",
 }
 ERROR_CODES = {"wrong_answer": -2, "time_limit": -3, "judge_fault": -5, "accepted": None}
-
-# What the public runner has imported before the program starts; the later hides the earlier.
-_STARS = (
-    *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random"),
-    *("statistics", "itertools", "functools", "operator", "io", "sys", "json", "builtins"),
-    "typing",
-)
-_NAMES = _STARS[:-2]
-HEADER = "; ".join(
-    [
-        *(f"from {name} import *" for name in _STARS),
-        *(f"import {name}" for name in _NAMES),
-        "sys.setrecursionlimit(50000)",
-    ]
-)
-_FUTURE = re.compile(r"^from __future__ import .*$", re.MULTILINE)
-
-# Calls the function and writes what it returned as the last line; see checkers.livecodebench.
-_CALL = """
-def __tessy_call(make):
-    import json, os, sys
-    def plain(value):
-        if value is None or isinstance(value, (bool, int, float, str)):
-            return value
-        if isinstance(value, list):
-            return [plain(item) for item in value]
-        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            return {key: plain(item) for key, item in value.items()}
-        return {"not json": repr(type(value))}
-    arguments = [json.loads(line) for line in sys.stdin.read().split("\\n")]
-    got = make()(*arguments)
-    if hasattr(sys, "set_int_max_str_digits"):
-        sys.set_int_max_str_digits(0)
-    line = json.dumps(plain(list(got) if isinstance(got, tuple) else got))
-    sys.stdout.flush()
-    data = ("\\n" + line + "\\n").encode()
-    while data:
-        data = data[os.write(1, data):]
-"""
 
 _SYSTEM = (
     "You are an expert Python programmer. You are given the statement of a problem and write a "
@@ -177,16 +138,6 @@ def judge(problem: Problem, answer: str | None, config: JudgeConfig) -> Judgemen
         return judge_program(program(source, function), CompileOptions("python"), suite)
 
     return judged(answer, once)
-
-
-def program(source: str, function: str = "") -> str:
-    """The program that is run: the runner's imports, the answer, and the call of its function."""
-    future = "".join(line + "\n" for line in _FUTURE.findall(source))
-    text = f"{future}{HEADER}\n{_FUTURE.sub('', source)}\n"
-    if function:
-        made = f"Solution().{function}" if "class Solution" in source else function
-        text += f"{_CALL}\n__tessy_call(lambda: {made})\n"
-    return text
 
 
 def open_data(folder: Path) -> Finder:

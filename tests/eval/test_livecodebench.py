@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.benchmarks.livecodebench import extract, judge, load, open_data, program, prompt
+from eval.benchmarks.livecodebench import extract, judge, load, open_data, prompt
+from eval.checkers.livecodebench import program
 from eval.judge.spec import Judgement
 from tessy.config import BenchmarkConfig, JudgeConfig
 from tessy.errors import DataError

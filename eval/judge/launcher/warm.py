@@ -19,6 +19,7 @@ sys.path.pop(0)  # this folder: programs import from the standard library only
 # What most programs import; done once, it costs a test nothing.
 import bisect, collections, functools, heapq, io, itertools, math, operator, random, re  # noqa
 import string, typing  # noqa
+
 if sys.implementation.name == "cpython":  # LiveCodeBench's header imports these as well
     import copy, datetime, json, statistics  # noqa
 
