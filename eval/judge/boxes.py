@@ -29,6 +29,7 @@ _RESULT = struct.Struct("=iiqqQII")
 _OUTPUT, _COLLECTED, _RESULT_KIND = 1, 2, 3
 _REASONS: tuple[Reason, ...] = ("", "cpu", "wall", "output", "setup")
 _MESSAGE_BYTES = 1 << 17
+_ARGUMENTS, _FILES, _WORD_BYTES = 62, 100, (1 << 15) - 1  # as much as launcher/serve.c takes
 WALL_STRETCH = 10  # time that others had the processor is not counted, up to tenfold
 _GRACE_SECONDS = 30.0  # beyond a test's own limits, before the judge gives its box up
 _ENVIRONMENT = {"LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "HOME": "/tmp", "PATH": "/usr/bin:/"}
@@ -47,7 +48,7 @@ class Setting:
     links: tuple[tuple[str, str], ...] = ()
     interpreter: tuple[str, ...] = ()  # argv; empty: programs are started, not forked
     executes: bool = True  # whether the filter allows execve
-    base_mb: int = 8  # MiB that process 1 and shared libraries use of the box's memory
+    base_mb: int = 4  # MiB of the box's memory that process 1 uses
 
 
 @dataclass
@@ -243,7 +244,13 @@ def _ends_within(process: int, seconds: float) -> bool:
 
 def _words(job: Job) -> bytes:
     words = [*job.arguments, *job.files, job.collect]
-    return b"".join(word.encode(errors="surrogateescape") + b"\0" for word in words)
+    sent = b"".join(word.encode(errors="surrogateescape") + b"\0" for word in words)
+    if len(job.arguments) > _ARGUMENTS or len(job.files) > _FILES or len(sent) > _WORD_BYTES:
+        raise SandboxError(
+            f"{len(job.arguments)} arguments and {len(job.files)} files are too many for a box",
+            f"give at most {_ARGUMENTS} arguments and {_FILES} files",
+        )
+    return sent
 
 
 def _command(isolation: Isolation, setting: Setting, control: int, filter_file: int) -> list[str]:

@@ -6,6 +6,7 @@ and in a root that holds nothing of the host but itself and its headers.
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 from contextlib import suppress
@@ -25,7 +26,9 @@ from tessy.errors import SandboxError
 
 MESSAGE_CHARACTERS = 4000
 _CACHE_BYTES = 4 << 30
+_PRUNE_EVERY = 200  # compilations
 _BASE_MB = 16
+_compiled = itertools.count(1)
 _HEADERS = "/headers"  # where the precompiled ones are in the box
 _SYSTEM = (
     *("/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32"),
@@ -60,6 +63,8 @@ def compile_program(source: str, options: CompileOptions) -> Program | CompileEr
         program = folder / "program"
         program.write_bytes(reply.collected)
         program.chmod(0o755)
+        if next(_compiled) % _PRUNE_EVERY == 0:
+            prune_cache()
 
     try:
         folder = cached("cpp", _name(source, options), make)

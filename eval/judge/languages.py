@@ -18,7 +18,7 @@ from tessy.errors import SandboxError
 PROGRAM = "/program"  # where a compiled program is in its box
 _JUDGE = Path(__file__).parent
 _DEVICES = tuple((f"/dev/{name}", f"/dev/{name}") for name in ("null", "zero", "urandom"))
-_BASE_MB = {"cpp": 8, "python": 32, "pypy": 160}  # of process 1 and what it shares with tests
+_BASE_MB = {"cpp": 4, "python": 16, "pypy": 64}  # of process 1, before any test
 
 
 def setting_for(program: Program, limits: Limits, isolation: Isolation) -> Setting:

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from eval.judge import boxes, languages, sandbox, trial
+from eval.judge import boxes, compiler, languages, sandbox, trial
 from eval.judge.isolation import candidates
 
 NATIVE = ["root"] if os.geteuid() == 0 else ["userns", "bubblewrap"]
@@ -20,7 +20,7 @@ def force(kind: str, patch: pytest.MonkeyPatch) -> None:
     if name == "bubblewrap" and shutil.which("bwrap") is None:
         pytest.skip("bubblewrap is not installed")
     (isolation,) = (c for c in candidates() if c.kind == name)
-    for module in (trial, sandbox):
+    for module in (trial, sandbox, compiler):
         patch.setattr(module, "check_isolation", lambda: isolation)
     if lacking:
         for module in (boxes, languages, sandbox, trial):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from eval.judge.sandbox import check_isolation, run_python
 from eval.judge.spec import Limits
 from tessy.records import Problem, TestCase
 from tests.eval import kinds
+from tests.eval.as_user import USER
 from tests.eval.hostile import ATTACKS
 
 LIMITS = Limits(cpu_seconds=0.5, wall_seconds=1.5, memory_mb=128, output_kb=64, processes=8)
@@ -120,37 +122,25 @@ _TESTS_OF_BOXES = ("test_hostile.py", "test_hostile_cpp.py", "test_judge.py", "t
 
 
 @pytest.mark.timeout(1200)
-def test_a_plain_user_gets_the_same_verdicts(tmp_path: Path) -> None:
+def test_a_plain_user_gets_the_same_verdicts() -> None:
     """All boxes once more, without root: user namespaces and limits without a cgroup."""
     if os.geteuid() != 0:
         pytest.skip("the tests above already ran without root")
-    helper = Path(__file__).with_name("as_user.py")
-    cache = tmp_path / "cache"  # what programs are compiled into, the user's own
-    for folder in (cache, tmp_path, *tmp_path.parents[:2]):
-        folder.mkdir(exist_ok=True)
-        folder.chmod(0o777 if folder == cache else 0o755)
-    done = subprocess.run(
-        [
-            *(
-                sys.executable,
-                str(helper),
-                sys.executable,
-                "-m",
-                "pytest",
-                "-p",
-                "no:cacheprovider",
-            ),
-            *(str(Path(__file__).with_name(name)) for name in _TESTS_OF_BOXES),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "XDG_CACHE_HOME": str(cache),
-        },
-    )
+    here = Path(__file__).parent
+    pytest_command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    # Below pytest's own temporary folder no other user can go.
+    with tempfile.TemporaryDirectory() as cache:
+        os.chown(cache, USER, USER)
+        done = subprocess.run(
+            [
+                *(sys.executable, str(here / "as_user.py"), *pytest_command),
+                *(str(here / name) for name in _TESTS_OF_BOXES),
+            ],
+            capture_output=True,
+            text=True,
+            cwd=here.parents[1],
+            env={**os.environ, "PYTHONPATH": str(here.parents[1]), "XDG_CACHE_HOME": cache},
+        )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
 
 

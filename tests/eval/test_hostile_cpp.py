@@ -25,7 +25,6 @@ TIGHT = CompileOptions("cpp", ("-O1",), limits=Limits(2, 6, 384, 64, 16, files_m
 @pytest.fixture(params=kinds.NATIVE, autouse=True)
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     kinds.force(request.param, monkeypatch)
-    monkeypatch.setattr(compiler, "check_isolation", lambda: kinds.trial.check_isolation())
     return request.param
 
 

@@ -60,7 +60,6 @@ while True:
 @pytest.fixture(params=kinds.NATIVE)
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     kinds.force(request.param, monkeypatch)
-    monkeypatch.setattr(compiler, "check_isolation", lambda: kinds.trial.check_isolation())
     return request.param
 
 

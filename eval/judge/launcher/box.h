@@ -1,8 +1,9 @@
-/* What the three parts of the launcher share.
+/* What the parts of the launcher share.
  *
  * enclose.c makes a box; process 1 of it then serves tests (serve.c), each of which is a process
- * that gives up everything (confine.c) and becomes the program, watched from outside (watch.c). For Python programs process 1 is an
- * interpreter (warm.py) that has loaded all but enclose.c as a library: a test is a fork of it.
+ * that gives up everything (confine.c) and becomes the program, watched from outside (watch.c).
+ * For Python programs process 1 is an interpreter (warm.py) that has loaded all but enclose.c as a
+ * library: a test is a fork of it.
  */
 #ifndef BOX_H
 #define BOX_H
@@ -22,7 +23,7 @@ struct plan {
     unsigned long long memory;   /* bytes that the whole box may use, 0 without a cgroup */
     unsigned long long tmp;      /* bytes of files in /tmp */
     unsigned long long stack;    /* bytes of stack that an interpreter makes room for */
-    unsigned long long base;     /* bytes of address space of an idle process 1; 0: measure it */
+    unsigned long long base;     /* bytes of address space of an idle process 1; 0: measure */
     int control, filter;         /* where the judge has opened these two */
     const char *hold;            /* folder to build the root on; only this namespace sees it */
     const char *memory_cgroup;   /* folder to make, or NULL */
@@ -31,8 +32,8 @@ struct plan {
     char **interpreter;          /* argv of an interpreter, or an empty list */
 };
 
-/* Flags of a request. ONE_STREAM: stderr goes where stdout goes. NO_SIGPIPE: writing to who has left
- * is an error, not a signal. */
+/* Flags of a request. ONE_STREAM: stderr goes where stdout goes. NO_SIGPIPE: writing to who has
+ * left is an error, not a signal. */
 enum { COMPILE = 1, GIVEN_STDOUT = 2, GIVEN_PROGRAM = 4, COLLECT = 8, ONE_STREAM = 16,
        NO_SIGPIPE = 32 };
 
@@ -48,7 +49,7 @@ struct request {
 enum { READY, OUTPUT, COLLECTED, RESULT };          /* what a message of process 1 is */
 enum { ENDED, CPU_LIMIT, WALL_LIMIT, OUTPUT_LIMIT, SETUP_FAILED }; /* why a test is over */
 
-/* Behind its kind (uint32): RESULT has this, then the end of stderr, then what is left of stdout. */
+/* Behind its kind (uint32) RESULT has this, then the end of stderr, then the rest of stdout. */
 struct result {
     int32_t reason, status; /* exit code, or negative the signal */
     int64_t cpu_ns, wall_ns;

@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FILES = 16, WORDS = 1 << 15 };
+enum { FILES = 100, WORDS = 1 << 15 }; /* boxes.py refuses more */
 
 static char words[WORDS]; /* of the request: arguments and names */
 static unsigned long long oom_seen;
@@ -126,27 +126,76 @@ static void adjust_oom_score(const char *score) {
         fail("adjust the score of who is killed for memory");
 }
 
-static int run_test(struct job *job, const char *collect) {
+static void open_pipes(struct job *job, struct watch *watch) {
     int out[2] = {-1, -1}, err[2];
-    struct result result = {0};
     if (pipe2(err, O_CLOEXEC) < 0 || (job->out < 0 && pipe2(out, O_CLOEXEC) < 0))
         fail("pipe");
     fcntl(err[0], F_SETFL, O_NONBLOCK);
     fcntl(out[0], F_SETFL, O_NONBLOCK);
+    watch->out = out[0];
+    watch->err = err[0];
     job->err = err[1];
     if (job->out < 0)
         job->out = out[1];
+}
+
+static void close_all(const int *descriptors, int n) {
+    for (int i = 0; i < n; i++)
+        if (descriptors[i] >= 0)
+            close(descriptors[i]);
+}
+
+/* Watch a test until nothing of it runs any more. */
+static void measure(struct watch *watch, int64_t own_before, struct result *result) {
+    const int ends[] = {watch->out, watch->err};
+    watch->deadline = watch->started + watch->request->wall_ns;
+    watch->pidfd = syscall(SYS_pidfd_open, watch->process, 0);
+    result->reason = wait_for_end(watch);
+    result->wall_ns = now(CLOCK_MONOTONIC) - watch->started;
+    kill_all(watch->process, result);
+    if (watch->cpu_before) {
+        int64_t all = box_cpu() - watch->cpu_before - (own_cpu() - own_before);
+        if (all > result->cpu_ns + SECOND / 50) /* children that nobody waited for */
+            result->cpu_ns = all;
+    }
+    if (drain(watch) && !result->reason)
+        result->reason = OUTPUT_LIMIT;
+    close(watch->pidfd);
+    close_all(ends, 2);
+    unsigned long long peak = read_counter(PEAK, "");
+    if (peak) /* else the largest process */
+        result->memory = peak;
+    unsigned long long ooms = read_counter(OOM, "oom_kill ");
+    result->oom_kills = ooms - oom_seen;
+    oom_seen = ooms;
+}
+
+static void send_result(const struct job *job, struct result *result) {
+    if (!job->status->confined) {
+        result->reason = SETUP_FAILED;
+        output.err_size = snprintf(output.err_bytes, TAIL, "%s: %s", (char *)job->status->where,
+                                   strerror(job->status->error));
+    }
+    size_t tail = output.err_size > TAIL ? TAIL : output.err_size;
+    result->stderr_size = tail;
+    send_message(RESULT, result, sizeof *result, output.err_bytes + output.err_size - tail, tail,
+                 output.out_bytes, output.out_size);
+}
+
+/* In a forked test this returns the request's flags, else 0. */
+static int run_test(struct job *job, const char *collect) {
+    struct watch watch = {.request = &job->request};
+    struct result result = {0};
+    open_pipes(job, &watch);
     output.out_size = output.err_size = 0;
     memset(job->status, 0, sizeof *job->status);
     if (pwrite(PEAK, "0", 1, 0) < 0)
         fail("reset the peak of memory");
-    /* The clock starts before a vfork, which comes back after the exec. */
-    struct watch watch = {.request = &job->request, .out = out[0], .err = err[0]};
-    watch.started = now(CLOCK_MONOTONIC);
-    watch.cpu_before = box_cpu();
-    int64_t own_before = own_cpu();
     /* Where memory runs out in the box, a test dies, never process 1. It inherits this. */
     adjust_oom_score("1000");
+    watch.cpu_before = box_cpu();
+    int64_t own_before = own_cpu();
+    watch.started = now(CLOCK_MONOTONIC); /* a vfork comes back after the exec */
     watch.process = job->program_is_forked ? fork() : vfork();
     if (watch.process == 0) {
         confine(job); /* comes back in a forked test only */
@@ -155,41 +204,11 @@ static int run_test(struct job *job, const char *collect) {
     if (watch.process < 0)
         fail("fork");
     adjust_oom_score("0");
-    watch.deadline = watch.started + job->request.wall_ns;
-    watch.pidfd = syscall(SYS_pidfd_open, watch.process, 0);
-    for (int *end = (int[]){job->in, job->out, job->err, job->program, -2}; *end != -2; end++)
-        if (*end >= 0)
-            close(*end);
-    result.reason = wait_for_end(&watch);
-    result.wall_ns = now(CLOCK_MONOTONIC) - watch.started;
-    kill_all(watch.process, &result);
-    if (watch.cpu_before) {
-        int64_t all = box_cpu() - watch.cpu_before - (own_cpu() - own_before);
-        if (all > result.cpu_ns + SECOND / 50) /* children that nobody waited for */
-            result.cpu_ns = all;
-    }
-    if (drain(&watch) && !result.reason)
-        result.reason = OUTPUT_LIMIT;
-    close(watch.pidfd);
-    close(err[0]);
-    close(out[0]);
-    unsigned long long peak = read_counter(PEAK, "");
-    if (peak) /* else the largest process */
-        result.memory = peak;
-    unsigned long long ooms = read_counter(OOM, "oom_kill ");
-    result.oom_kills = ooms - oom_seen;
-    oom_seen = ooms;
-    if (!job->status->confined) {
-        result.reason = SETUP_FAILED;
-        output.err_size = snprintf(output.err_bytes, sizeof output.err_bytes, "%s: %s", (char *)job->status->where,
-                            strerror(job->status->error));
-    }
+    close_all((int[]){job->in, job->out, job->err, job->program}, 4);
+    measure(&watch, own_before, &result);
     if (*collect)
         send_collected(collect);
-    size_t tail = output.err_size > TAIL ? TAIL : output.err_size;
-    result.stderr_size = tail;
-    send_message(RESULT, &result, sizeof result, output.err_bytes + output.err_size - tail, tail, output.out_bytes,
-                 output.out_size);
+    send_result(job, &result);
     clean_tmp();
     return 0;
 }

@@ -79,7 +79,8 @@ static ssize_t read_err(struct watch *watch) {
         memmove(output.err_bytes, output.err_bytes + output.err_size - TAIL, TAIL);
         output.err_size = TAIL;
     }
-    ssize_t size = read(watch->err, output.err_bytes + output.err_size, sizeof output.err_bytes - output.err_size);
+    size_t room = sizeof output.err_bytes - output.err_size;
+    ssize_t size = read(watch->err, output.err_bytes + output.err_size, room);
     if (size > 0)
         output.err_size += size, watch->output += size;
     return size;
