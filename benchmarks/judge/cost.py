@@ -14,7 +14,7 @@ from eval.judge.sandbox import run_tests
 from eval.judge.spec import Program
 
 TESTS = 100  # a round
-ROUNDS = 40
+ROUNDS = 16
 
 
 def measure(quick: bool) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import itertools
 import os
 import select
 import socket
@@ -13,11 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 
-from eval.judge.isolation import CGROUP_PREFIX, MOUNTPOINT, Isolation, sweep
-from eval.judge.launcher import find_launcher
+from eval.judge.isolation import Isolation, sweep
 from eval.judge.seccomp import build_filter
+from eval.judge.setting import Setting, command_of
 from eval.judge.spec import Limits
 from eval.judge.verdicts import Reason, Reply
 from tessy.errors import SandboxError
@@ -35,20 +33,6 @@ _GRACE_SECONDS = 30.0  # beyond a test's own limits, before the judge gives its 
 _ENVIRONMENT = {"LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "HOME": "/tmp", "PATH": "/usr/bin:/"}
 if "LD_LIBRARY_PATH" in os.environ:  # some clusters' interpreters do not start without it
     _ENVIRONMENT["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
-
-_numbers = itertools.count()
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a box holds. Boxes of the same setting are alike."""
-
-    limits: Limits
-    binds: tuple[tuple[str, str], ...] = ()  # (what of the host, where), read-only
-    links: tuple[tuple[str, str], ...] = ()
-    interpreter: tuple[str, ...] = ()  # argv; empty: programs are started, not forked
-    executes: bool = True  # whether the filter allows execve
-    base_mb: int = 4  # MiB of the box's memory that process 1 uses
 
 
 @dataclass
@@ -77,7 +61,7 @@ class Box:
         filter_file = _filter_file(setting.executes)
         try:
             self._launcher = subprocess.Popen(
-                _command(isolation, setting, theirs.fileno(), filter_file),
+                command_of(isolation, setting, theirs.fileno(), filter_file),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -253,48 +237,6 @@ def _words(job: Job) -> bytes:
     return sent
 
 
-def _command(isolation: Isolation, setting: Setting, control: int, filter_file: int) -> list[str]:
-    launcher = find_launcher()
-    assert launcher is not None, "boxes are opened only where the launcher could be built"
-    limits, number = setting.limits, next(_numbers)
-    plan = [
-        f"kind={isolation.kind}",
-        f"uid={isolation.uid_base + (os.getpid() * 1024 + number % 1024) % isolation.uid_span}",
-        f"memory={(limits.memory_mb + setting.base_mb) << 20}",
-        f"tmp={limits.files_mb << 20}",
-        f"stack={(limits.stack_mb or limits.memory_mb) << 20}",
-        f"control={control}",
-        f"filter={filter_file}",
-        f"hold={MOUNTPOINT}",
-    ]
-    name = f"{CGROUP_PREFIX}{os.getpid()}-{number}"
-    plan += [f"Memory={isolation.cgroup}/{name}"] if isolation.cgroup else []
-    plan += [f"Cpu={isolation.cpu_cgroup}/{name}"] if isolation.cpu_cgroup else []
-    if isolation.kind == "bubblewrap":
-        plan.append(f"address={setting.base_mb << 22}")  # nothing tells there how much is used
-    interpreter = ["--", *setting.interpreter, *plan, "--", "warm"] if setting.interpreter else []
-    if isolation.kind == "bubblewrap":
-        return [*_bubblewrap(setting, launcher / "box"), *plan, *interpreter]
-    roots = [f"bind={source}:{target}" for source, target in setting.binds]
-    roots += [f"link={path}:{target}" for path, target in setting.links]
-    return [str(launcher / "box"), *plan, *roots, *interpreter]
-
-
-def _bubblewrap(setting: Setting, launcher: Path) -> list[str]:
-    """The same box, up to where the launcher goes on as its process 1."""
-    command = [
-        *("bwrap", "--unshare-all", "--as-pid-1", "--die-with-parent", "--hostname", "box"),
-        *("--cap-drop", "ALL", "--ro-bind", str(launcher), "/judge/box"),
-    ]
-    for source, target in setting.binds:
-        command += ["--dev-bind" if source.startswith("/dev/") else "--ro-bind", source, target]
-    for path, target in setting.links:
-        command += ["--symlink", target, path]
-    size = str(setting.limits.files_mb << 20)
-    command += ["--perms", "0777", "--size", size, "--tmpfs", "/tmp", "--remount-ro", "/"]
-    return [*command, "--", "/judge/box"]
-
-
 @cache
 def _filter_file(executes: bool) -> int:
     """Open for good, and shared by all boxes: they only read it."""
@@ -307,8 +249,3 @@ def _memory_file(content: bytes) -> int:
     while at < len(view):
         at += os.pwrite(descriptor, view[at:], at)
     return descriptor
-
-
-def shared_file(folder: Path, name: str) -> tuple[str, str]:
-    """A bind of a file of ours into the box's /judge."""
-    return str(folder / name), f"/judge/{name}"

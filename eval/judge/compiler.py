@@ -15,10 +15,11 @@ from pathlib import Path
 from shutil import rmtree
 
 from eval.judge.alone import beside_others
-from eval.judge.boxes import Job, Setting, open_box
+from eval.judge.boxes import Job, open_box
 from eval.judge.cache import cache_folder, cached, digest
 from eval.judge.isolation import Isolation
 from eval.judge.languages import find_compiler, link_options, missing
+from eval.judge.setting import Setting
 from eval.judge.spec import CompileError, CompileOptions, Program
 from eval.judge.trial import check_isolation
 from eval.judge.verdicts import Reply, verdict_of

@@ -9,9 +9,9 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from eval.judge.boxes import Setting
 from eval.judge.isolation import Isolation, library_folders, outermost
 from eval.judge.launcher import find_launcher
+from eval.judge.setting import Setting
 from eval.judge.spec import Language, Limits, Program
 from tessy.errors import SandboxError
 

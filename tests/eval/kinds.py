@@ -7,11 +7,11 @@ import shutil
 
 import pytest
 
-from eval.judge import boxes, compiler, languages, sandbox, trial
+from eval.judge import compiler, languages, sandbox, setting, trial
 from eval.judge.isolation import candidates
 
 NATIVE = ["root"] if os.geteuid() == 0 else ["userns", "bubblewrap"]
-WITHOUT_COMPILER = ["root, no compiler"] if os.geteuid() == 0 else ["userns, no compiler"]
+WITHOUT_COMPILER = [] if os.geteuid() == 0 else ["userns, no compiler"]
 
 
 def force(kind: str, patch: pytest.MonkeyPatch) -> None:
@@ -23,7 +23,7 @@ def force(kind: str, patch: pytest.MonkeyPatch) -> None:
     for module in (trial, sandbox, compiler):
         patch.setattr(module, "check_isolation", lambda: isolation)
     if lacking:
-        for module in (boxes, languages, sandbox, trial):
+        for module in (languages, sandbox, setting, trial):
             patch.setattr(module, "find_launcher", lambda: None)
 
 
