@@ -15,7 +15,8 @@ import yaml
 
 from tessy.errors import DataError
 
-_MAX_BYTES = 16 << 20
+_MAX_BYTES = 1 << 20
+_MAX_DEPTH = 50
 _MEND = "mend the file, or leave the problem out"
 _SCALARS = ("null", "bool", "int", "float", "str")
 T = TypeVar("T")
@@ -113,10 +114,7 @@ def parse(data: bytes, file: str) -> Field:
         raise DataError(f"{file} has {len(data):,} bytes", _MEND)
     try:
         text = data.decode("utf-8-sig")
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):  # before nodes are composed
-            if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1 if event.start_mark else 1
-                raise DataError(f"{file}:{line}: alias *{event.anchor:.40} is not read", _MEND)
+        _refuse_traps(text, file)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:
             raise DataError(f"{file} is empty", _MEND)
@@ -130,8 +128,19 @@ def parse(data: bytes, file: str) -> Field:
             raise
         said = str(error).splitlines()[0]
         raise DataError(f"{file}: not YAML ({said:.200})", _MEND) from None
-    except RecursionError:
-        raise DataError(f"{file}: nested too deep", _MEND) from None
+
+
+def _refuse_traps(text: str, file: str) -> None:
+    """Refuse what would make the file larger, or reading it slow, before nodes are composed."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
+            raise DataError(f"{file}:{line}: alias *{event.anchor:.40} is not read", _MEND)
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise DataError(f"{file}:{line}: nested more than {_MAX_DEPTH} deep", _MEND)
 
 
 def _field(node: yaml.Node, file: str, name: str) -> Field:

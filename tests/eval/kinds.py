@@ -7,8 +7,10 @@ import shutil
 
 import pytest
 
+from eval.checkers.testlib import header
 from eval.judge import compiler, languages, sandbox, setting, trial
 from eval.judge.isolation import candidates
+from tessy.errors import MissingError
 
 NATIVE = ["root"] if os.geteuid() == 0 else ["userns", "bubblewrap"]
 WITHOUT_COMPILER = [] if os.geteuid() == 0 else ["userns, no compiler"]
@@ -30,3 +32,11 @@ def force(kind: str, patch: pytest.MonkeyPatch) -> None:
 def needs(language: str) -> pytest.MarkDecorator:
     lacking = languages.missing(language)  # type: ignore[arg-type]
     return pytest.mark.skipif(bool(lacking), reason=f"{language} needs {lacking}")
+
+
+def need_testlib() -> None:
+    """Skip a test whose checker includes testlib.h where the package that brings it is missing."""
+    try:
+        header()
+    except MissingError as error:
+        pytest.skip(str(error))

@@ -19,6 +19,7 @@ from eval.judge.spec import Judgement
 from tessy.config import JudgeConfig
 from tessy.errors import DataError, MissingError
 from tessy.records import Problem
+from tests.eval import kinds
 from tests.eval.fixtures import lcb_pro as pro_fixture
 from tests.eval.fixtures import livecodebench as lcb_fixture
 from tests.eval.fixtures import ojbench as fixture
@@ -143,6 +144,7 @@ def test_a_bad_line_is_named_and_the_rest_goes_on(
 
 
 def test_livecodebench_pro_and_livecodebench_by_their_own_keys(tmp_path: Path) -> None:
+    kinds.need_testlib()
     pro = pro_fixture.make(tmp_path / "pro")
     program = "int main() { int a, b; std::cin >> a >> b; std::cout << a + b; }"
     code = f"```cpp\n#include <iostream>\n{program}\n```"

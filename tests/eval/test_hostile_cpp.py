@@ -49,7 +49,9 @@ def test_attack_on_the_compiler_is_a_compile_error_within_its_limits(name: str) 
     error = compile_program(COMPILER_ATTACKS[name], TIGHT)
     assert isinstance(error, CompileError)
     assert error.message and len(error.message) <= compiler.MESSAGE_CHARACTERS
-    assert error.cpu_ms < 1000 * 3
+    assert error.cpu_ms < 1000 * (
+        TIGHT.limits.cpu_seconds + 1.5
+    )  # each process by itself, at worst
     assert time.monotonic() - started < 60
     for secret in ("root:", "daemon", "HOME=", str(Path(__file__).parents[2])):
         assert secret not in error.message

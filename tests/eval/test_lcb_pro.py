@@ -14,6 +14,7 @@ from eval.formats.lightcp import Case, read_config
 from eval.judge.spec import Judgement
 from tessy.config import BenchmarkConfig, JudgeConfig
 from tessy.errors import DataError
+from tests.eval import kinds
 from tests.eval.fixtures import lcb_pro as fixture
 
 HEAD = "#include <bits/stdc++.h>\nusing namespace std;\n"
@@ -35,6 +36,7 @@ def config(path: Path, **options: object) -> BenchmarkConfig:
 
 
 def verdict(folder: Path, name: str, source: str | None) -> Judgement:
+    kinds.need_testlib()
     return judge(open_data(folder)({"problem_id": name}), source, JudgeConfig())
 
 

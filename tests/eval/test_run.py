@@ -23,6 +23,7 @@ from tessy.config import (
 from tessy.engines.base import Completion
 from tessy.errors import ArtifactError, DataError
 from tessy.records import JudgedAnswer, Problem, dump_line, read_jsonl
+from tests.eval import kinds
 from tests.eval.fixtures import ojbench
 
 BENCHMARK = BenchmarkConfig(
@@ -117,6 +118,7 @@ def test_a_journal_of_other_problems_is_refused(tmp_path: Path) -> None:
 def test_what_cannot_be_judged_is_listed_and_counts_if_its_benchmark_says_so(
     tmp_path: Path,
 ) -> None:
+    kinds.need_testlib()
     data = ojbench.make(tmp_path / "data")
     sampling = SamplingConfig(max_tokens=40)
     config = BenchmarkConfig("oj", "ojbench", runs=2, path=str(data), sampling=sampling)

@@ -149,7 +149,7 @@ static void limit(int kind, unsigned long long value) {
 static void set_limits(const struct request *request) {
     /* Process 1 and the outer process are the same user there. */
     limit(RLIMIT_NPROC, request->processes + (plan.kind == ROOT ? 0 : 2));
-    limit(RLIMIT_CPU, request->cpu_ns / 1000000000 + 2); /* process 1 is more exact */
+    limit(RLIMIT_CPU, request->cpu_ns / 1000000000 + 1); /* process 1 is more exact */
     limit(RLIMIT_FSIZE, request->file_size);
     limit(RLIMIT_STACK, request->stack);
     limit(RLIMIT_NOFILE, 64);
