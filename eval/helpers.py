@@ -5,7 +5,8 @@ Their failures are faults of the judge, never verdicts: only an exit by themselv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -13,7 +14,7 @@ from eval.checkers import testlib
 from eval.checkers.testlib import Exited
 from eval.formats.archive import Archive
 from eval.judge.compiler import compile_program
-from eval.judge.sandbox import run_checker, run_interactive
+from eval.judge.sandbox import open_checker, run_interactive
 from eval.judge.spec import CompileError, CompileOptions, Limits, Program, TestRun
 from tessy.errors import SandboxError
 
@@ -57,15 +58,18 @@ def build(
     return program
 
 
-def check(
-    checker: Program, files: Mapping[str, bytes], arguments: Sequence[str], limits: Limits
-) -> Exited:
-    """How a checker judged the files.
+Check = Callable[[Mapping[str, bytes], Sequence[str]], Exited]  # of files and arguments
+
+
+@contextmanager
+def open_check(checker: Program, limits: Limits) -> Iterator[Check]:
+    """A function that tells how a checker judged files, for all tests of a submission.
 
     Raises:
-        SandboxError: it crashed or exceeded a limit.
+        SandboxError: the checker crashed or exceeded a limit.
     """
-    return _exited(run_checker(checker, files, arguments, limits), "checker")
+    with open_checker(checker, limits) as run:
+        yield lambda files, arguments: _exited(run(files, arguments), "checker")
 
 
 def interact(

@@ -16,7 +16,7 @@ from eval.benchmarks import Benchmark, Finder, Loaded, Unjudged
 from eval.checkers.testlib import Exited
 from eval.formats.archive import Archive
 from eval.formats.lightcp import Case, ProblemConfig, read_config
-from eval.helpers import build, check, interact
+from eval.helpers import Check, build, interact, open_check
 from eval.judge.spec import COMPILE_LIMITS, CompileOptions, Judgement, Limits, Program, TestRun
 from eval.published import Row, folder_of, rows
 from eval.submission import Suite, judge_built, judge_program, judged
@@ -195,7 +195,11 @@ def _judge_default(
     archive: Archive, setup: ProblemConfig, source: str, config: JudgeConfig
 ) -> Judgement:
     checker = build(archive, (setup.checker,), config.testlib)
+    with open_check(checker, CHECKER_LIMITS) as check:
+        return judge_program(source, OPTIONS, _suite(archive, setup, check))
 
+
+def _suite(archive: Archive, setup: ProblemConfig, check: Check) -> Suite:
     def judge_test(index: int, run: TestRun) -> str:
         case = setup.cases[index]
         files = {
@@ -203,17 +207,16 @@ def _judge_default(
             "out.txt": run.stdout,
             "ans.txt": archive.read(case.answer),
         }
-        exited = check(checker, files, ("in.txt", "out.txt", "ans.txt"), CHECKER_LIMITS)
+        exited = check(files, ("in.txt", "out.txt", "ans.txt"))
         said = (exited.stderr or exited.stdout).decode(errors="replace").strip()
         return "" if exited.status == 0 else said[:300] or f"the checker says {exited.status}"
 
-    suite = Suite(
+    return Suite(
         [_limits(case) for case in setup.cases],
         lambda index: archive.read(setup.cases[index].input),
         judge_test,
         stops=True,
     )
-    return judge_program(source, OPTIONS, suite)
 
 
 def _judge_interactive(

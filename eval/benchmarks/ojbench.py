@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from eval.checkers.dmoj import find_checker, normalize
 from eval.checkers.testlib import PROTOCOLS
 from eval.formats.archive import Archive
 from eval.formats.dmoj_init import Case, Helper, ProblemInit, open_problem
-from eval.helpers import build, check, interact
+from eval.helpers import Check, build, interact, open_check
 from eval.judge.spec import CompileOptions, Judgement, Limits, Program, TestRun
 from eval.published import Row, folder_of, rows
 from eval.submission import Suite, judge_built, judge_program, judged
@@ -106,11 +107,13 @@ def judge(problem: Problem, answer: str | None, config: JudgeConfig) -> Judgemen
     def once(source: str) -> Judgement:
         archive, setup = open_problem(Path(problem.data))
         options = OPTIONS[problem.metadata["language"]]
-        with archive:
+        with archive, ExitStack() as boxes:
+            tests = _Tests(archive, setup, config, boxes)
             if setup.interactive:
-                return _judge_interactive(archive, setup, source, options, config)
-            suite = _Tests(archive, setup, config).suite()
-            return judge_program(source, options, suite)
+                interactor = _build(archive, setup.interactive, config)
+                run = _meeting(setup.interactive, interactor, setup.cases, tests)
+                return judge_built(source, options, run)
+            return judge_program(source, options, tests.suite())
 
     return judged(answer, once)
 
@@ -181,11 +184,13 @@ def _limits(case: Case) -> Limits:
 
 
 class _Tests:
-    """The tests of a problem with its checkers, each of which is compiled at most once."""
+    """The tests of a problem, with its checkers: each is compiled and boxed at most once."""
 
-    def __init__(self, archive: Archive, setup: ProblemInit, config: JudgeConfig) -> None:
+    def __init__(
+        self, archive: Archive, setup: ProblemInit, config: JudgeConfig, boxes: ExitStack
+    ) -> None:
         self._archive, self._cases, self._config = archive, setup.cases, config
-        self._built: dict[Helper, Program] = {}
+        self._boxes, self._checks = boxes, dict[Helper, Check]()
 
     def suite(self) -> Suite:
         limits = [_limits(case) for case in self._cases]
@@ -213,8 +218,10 @@ class _Tests:
         return "" if right else f"{how.module or how.name} rejects the output"
 
     def _bridged(self, index: int, run: TestRun, helper: Helper) -> str:
-        if helper not in self._built:
-            self._built[helper] = _build(self._archive, helper, self._config)
+        if helper not in self._checks:
+            checker = _build(self._archive, helper, self._config)
+            limits = Limits(helper.cpu_seconds, 3 * helper.cpu_seconds, helper.memory_mb, 4096, 8)
+            self._checks[helper] = self._boxes.enter_context(open_check(checker, limits))
         files = {
             "input.txt": self.stdin(index),
             "output.txt": run.stdout,
@@ -222,24 +229,18 @@ class _Tests:
         }
         protocol = PROTOCOLS[helper.kind]
         arguments = _arguments(helper.arguments or protocol.checker_arguments)
-        limits = Limits(helper.cpu_seconds, 3 * helper.cpu_seconds, helper.memory_mb, 4096, 8)
-        exited = check(self._built[helper], files, arguments, limits)
+        exited = self._checks[helper](files, arguments)
         if protocol.accepts(exited):
             return ""
         said = (exited.stderr or exited.stdout).decode(errors="replace").strip()
         return said[:300] or "the checker rejects the output"
 
 
-def _judge_interactive(
-    archive: Archive,
-    setup: ProblemInit,
-    source: str,
-    options: CompileOptions,
-    config: JudgeConfig,
-) -> Judgement:
-    assert setup.interactive
-    helper, tests = setup.interactive, _Tests(archive, setup, config)
-    interactor, protocol = _build(archive, helper, config), PROTOCOLS[helper.kind]
+def _meeting(
+    helper: Helper, interactor: Program, cases: Sequence[Case], tests: _Tests
+) -> Callable[[Program], list[TestRun]]:
+    """A function that lets a program meet the interactor on every test."""
+    protocol = PROTOCOLS[helper.kind]
     seconds = helper.preprocessing_seconds + _SECONDS
     theirs = Limits(seconds, 3 * seconds + 5, helper.memory_mb, 65536, 8)
     arguments = _arguments(helper.arguments or protocol.interactor_arguments)
@@ -255,10 +256,10 @@ def _judge_interactive(
                 theirs,
                 protocol.accepts,
             )
-            for index, case in enumerate(setup.cases)
+            for index, case in enumerate(cases)
         ]
 
-    return judge_built(source, options, run)
+    return run
 
 
 def _build(archive: Archive, helper: Helper, config: JudgeConfig) -> Program:
