@@ -13,9 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 
+from eval.judge.command import command_of
 from eval.judge.isolation import Isolation, sweep
 from eval.judge.seccomp import build_filter
-from eval.judge.setting import Setting, command_of
+from eval.judge.setting import Setting
 from eval.judge.spec import Limits
 from eval.judge.verdicts import Reason, Reply
 from tessy.errors import SandboxError

@@ -10,12 +10,17 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+from tessy.errors import ConfigError
 
 CGROUP_PREFIX = "tessy-judge-"
 MOUNTPOINT = "/sys"  # always a folder, never where an interpreter lives
 _UID_BASE, _UID_SPAN = 1_600_000_000, 1 << 22  # far above any user's id; one id a box
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
+
+
+Kind = Literal["root", "userns", "bubblewrap", "podman"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,10 @@ class Isolation:
     `root`: process 1 of a box is root with few capabilities, programs are another user.
     `userns`: all of it happens inside a user namespace, under the caller's own id.
     `bubblewrap`: the same, but that tool makes the namespaces, where the system lets only it.
+    `podman`: the same, in a container; only where it is asked for.
     """
 
-    kind: Literal["root", "userns", "bubblewrap"]
+    kind: Kind
     cgroup: str  # folder in which a box makes its memory cgroup; "" where there is none
     cgroup_version: Literal[0, 1, 2]
     cpu_cgroup: str  # the same for CPU time, where that is a hierarchy of its own
@@ -50,6 +56,10 @@ class Isolation:
                 "only bubblewrap may make namespaces here; a box is slower to start, and files of "
                 "a test are deleted instead of dropped with their file system"
             )
+        if self.kind == "podman":
+            said.append(
+                "in a container a box is slower to start, and programs see its /proc, /sys and /etc"
+            )
         if self.kind != "root" and kernel_version() < (5, 14):
             said.append(
                 "this kernel counts processes by user, not by box, so other programs of this "
@@ -59,7 +69,24 @@ class Isolation:
 
 
 def candidates() -> list[Isolation]:
-    """Ways to isolate, the strongest first; the first that works is used."""
+    """Ways to isolate, the strongest first; the first that works is used.
+
+    The variable TESSY_SANDBOX names the only one to try.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    wanted = os.environ.get("TESSY_SANDBOX", "")
+    if wanted and wanted not in get_args(Kind):
+        raise ConfigError(
+            f"TESSY_SANDBOX={wanted!r:.80} is no way to isolate programs",
+            f"set it to one of {', '.join(get_args(Kind))}, or unset it",
+        )
+    possible = _possible()
+    return [found for found in possible if found.kind == (wanted or found.kind)]
+
+
+def _possible() -> list[Isolation]:
     binds, links = visible_folders()
     base, span = _free_uids()
     plain = Isolation("userns", "", 0, "", binds, links, base, span)
@@ -71,6 +98,8 @@ def candidates() -> list[Isolation]:
         root = replace(plain, kind="root", cgroup=folder, cgroup_version=version)
         # A root without the capability to mount (a container's) has only the plain user's way.
         found.insert(0, replace(root, cpu_cgroup=_cpu_cgroup() if version == 1 else ""))
+    if os.environ.get("TESSY_SANDBOX") == "podman" and shutil.which("podman"):
+        found.append(replace(plain, kind="podman"))
     return found
 
 

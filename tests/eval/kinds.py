@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from eval.checkers.testlib import header
-from eval.judge import compiler, languages, sandbox, setting, trial
+from eval.judge import command, compiler, languages, sandbox, trial
 from eval.judge.isolation import candidates
 from tessy.errors import MissingError
 
@@ -21,11 +21,12 @@ def force(kind: str, patch: pytest.MonkeyPatch) -> None:
     name, _, lacking = kind.partition(", ")
     if name == "bubblewrap" and shutil.which("bwrap") is None:
         pytest.skip("bubblewrap is not installed")
-    (isolation,) = (c for c in candidates() if c.kind == name)
+    patch.setenv("TESSY_SANDBOX", name)
+    (isolation,) = candidates()
     for module in (trial, sandbox, compiler):
         patch.setattr(module, "check_isolation", lambda: isolation)
     if lacking:
-        for module in (languages, sandbox, setting, trial):
+        for module in (languages, sandbox, command, trial):
             patch.setattr(module, "find_launcher", lambda: None)
 
 
