@@ -29,17 +29,8 @@ def container(
     """The command that runs the launcher as process 1 of a container."""
     limits = setting.limits
     options = [
-        *(
-            "--rm",
-            "--network",
-            "none",
-            "--hostname",
-            "box",
-            "--no-hosts",
-            "--passwd=false",
-            "--preserve-fds",
-            "2",
-        ),
+        *("--rm", "--network", "none", "--hostname", "box", "--no-hosts", "--passwd=false"),
+        *("--preserve-fds", "2", "--workdir", "/"),
         *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
         # What Podman would ask for may be more than we may have ourselves.
         *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"),
