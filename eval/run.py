@@ -9,31 +9,30 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from eval.benchmarks import Benchmark, find_benchmark
+from eval.answers import counts, list_unjudged, not_asked, record
+from eval.benchmarks import Benchmark, Unjudged, find_benchmark
 from eval.journal import Journal
-from eval.judge.judge import judge
 from eval.judge.sandbox import check_isolation
-from eval.judge.spec import Judgement, Limits
+from eval.judge.spec import Judgement
 from tessy.config import BenchmarkConfig, EngineConfig, JudgeConfig, ModelConfig, ServeConfig
 from tessy.dialects import load_dialect
 from tessy.dialects.base import Dialect
 from tessy.engines import ModelSpec, open_engines
 from tessy.engines.base import Completion, Engine, Request, complete
-from tessy.engines.loop import run
-from tessy.errors import ArtifactError
+from tessy.engines.loop import run as run_loop
+from tessy.errors import ArtifactError, DataError
 from tessy.progress import bar
-from tessy.records import Finish, JudgedAnswer, Problem, Verdict
+from tessy.records import Problem
 
 JOURNAL = "answers.jsonl"
+UNJUDGED = "unjudged.jsonl"  # problems that cannot be judged, and why
 SERVERS = "servers"  # logs of servers that were started for it
-_FINISHES: dict[str, Finish] = {"stop": "complete", "length": "length"}
 
 
 def evaluate(
@@ -47,31 +46,46 @@ def evaluate(
     seed: int,
     folder: Path,
     label: str,
+    unjudged: Sequence[Unjudged] = (),
 ) -> dict[str, float | int]:
     """Answer every problem `benchmark.runs` times and judge the answers.
 
     Writes `folder/answers.jsonl`: a `JudgedAnswer` a line, in the order of (problem, run), the same
-    bytes however often the evaluation was interrupted.
+    bytes however often the evaluation was interrupted. A problem that cannot be judged is not
+    asked; if its benchmark counts it, its answers are recorded as faults of the judge.
 
     Args:
         model_path: folder of the weights: of `model` itself, or of a model trained from it.
         serve: where the engine's servers come from; what they log goes to `folder`/servers.
         seed: with the problem's id and the run it determines the noise of an answer.
         label: what the progress bar says.
+        unjudged: problems that cannot be judged; `folder/unjudged.jsonl` lists them.
 
     Returns:
-        Counts: `answers`, `passed`, `tokens`, `finish_NAME` and `verdict_NAME` for each, and of
+        Counts: `problems` in the score, `unjudged_counted` among them, `unjudged_left_out`,
+        `answers`, `passed`, `tokens`, `finish_NAME` and `verdict_NAME` for each, and of
         this call alone `generated`, `retried_faults`, `discarded_lines`, `generation_seconds`
         (the clock, until the last answer was generated) and `judge_seconds` (summed over workers).
 
     Raises:
         SandboxError: programs cannot be isolated on this machine.
         MissingError: the kind of benchmark cannot be evaluated.
+        DataError: there is no problem that can be judged.
         ArtifactError: the journal in `folder` belongs to other problems.
         StorageError: the disk refuses.
     """
-    check_isolation()
-    order = [(p.problem_id, run) for p in problems for run in range(benchmark.runs)]
+    found = find_benchmark(benchmark.kind)
+    if found.needs_sandbox:
+        check_isolation()
+    if not problems:
+        raise DataError(
+            f"no problem of benchmark {benchmark.name} can be judged "
+            f"({unjudged[0].reason if unjudged else 'it has none'})",
+            f"mend its data, or set benchmarks.{benchmark.name}.path to a copy of it",
+        )
+    counted = [u for u in unjudged if u.counts]
+    names = [p.problem_id for p in problems] + [u.problem_id for u in counted]
+    order = [(name, run) for name in names for run in range(benchmark.runs)]
     with Journal(folder / JOURNAL) as journal:
         strangers = journal.answers.keys() - set(order)
         if strangers:
@@ -79,11 +93,16 @@ def evaluate(
                 f"{journal.path} has answers to other problems or runs ({min(strangers)})",
                 "delete the folder, or evaluate into another one",
             )
+        list_unjudged(folder / UNJUDGED, unjudged)
+        for problem in counted:
+            for run in range(benchmark.runs):
+                if (problem.problem_id, run) not in journal.answers:
+                    journal.append(not_asked(problem, run))
         work = _Work(
             dialect=load_dialect(model.dialect, model_path, model.template),
-            benchmark=find_benchmark(benchmark),
+            benchmark=found,
             config=benchmark,
-            limits=Limits.of(judge),
+            judge=judge,
             seed=seed,
             journal=journal,
         )
@@ -99,12 +118,15 @@ def evaluate(
                 hosting = _Hosting(
                     engine, serve, folder / SERVERS, model_path, model.tensor_parallel
                 )
-                run(_answer_all(work, todo, hosting, judge.workers, progress), engine)
+                run_loop(_answer_all(work, todo, hosting, judge.workers, progress), engine)
         journal.finish(order)
         return (
-            _counts([journal.answers[key] for key in order])
+            counts([journal.answers[key] for key in order])
             | work.counts
             | {
+                "problems": len(names),
+                "unjudged_counted": len(counted),
+                "unjudged_left_out": len(unjudged) - len(counted),
                 "generated": len(todo),
                 "discarded_lines": journal.discarded,
             }
@@ -118,7 +140,7 @@ class _Work:
     dialect: Dialect
     benchmark: Benchmark
     config: BenchmarkConfig
-    limits: Limits
+    judge: JudgeConfig
     seed: int
     journal: Journal
     counts: dict[str, float | int] = field(
@@ -164,13 +186,13 @@ async def _answer_all(
             work.counts["generation_seconds"] = time.monotonic() - started
             text = _response(work.dialect, completion)
             loop = asyncio.get_running_loop()
-            source = work.benchmark.extract(text.answer)
             verdict, seconds = await loop.run_in_executor(
-                pool, _timed_judge, problem, source, work.limits
+                pool, _timed_judge, work, problem, text.answer
             )
             work.counts["judge_seconds"] += seconds
             work.counts["retried_faults"] += verdict.retried
-            work.journal.append(_record(work, problem, run, completion, text.whole, verdict))
+            style = work.benchmark.style(text.whole)
+            work.journal.append(record(problem, run, completion, text.whole, verdict, style))
             progress.update()
 
         try:
@@ -220,46 +242,14 @@ def _response(dialect: Dialect, completion: Completion) -> _Text:
     return _Text(dialect.decode(ids), dialect.split(ids, opened=False)[1])
 
 
-def _timed_judge(problem: Problem, source: str | None, limits: Limits) -> tuple[Judgement, float]:
+def _timed_judge(work: _Work, problem: Problem, answer: str) -> tuple[Judgement, float]:
     started = time.monotonic()
-    verdict = judge(problem, source, limits)
+    extracted = work.benchmark.extract(problem, answer)
+    verdict = work.benchmark.judge(problem, extracted, work.judge)
     return verdict, time.monotonic() - started
-
-
-def _record(
-    work: _Work,
-    problem: Problem,
-    run: int,
-    completion: Completion,
-    response: str,
-    verdict: Judgement,
-) -> JudgedAnswer:
-    return JudgedAnswer(
-        problem_id=problem.problem_id,
-        run=run,
-        response=response,
-        finish=_FINISHES[completion.finish],
-        n_tokens=len(completion.ids),
-        verdict=verdict.verdict,
-        passed=verdict.passed,
-        message=verdict.message,
-        style=work.benchmark.style(response),
-    )
 
 
 def _seed_of(seed: int, session: str) -> int:
     """A seed of 63 bits that no other answer shares."""
     digest = hashlib.blake2b(f"{seed}\0{session}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
-
-
-def _counts(answers: Sequence[JudgedAnswer]) -> dict[str, float | int]:
-    finishes: Mapping[str, int] = Counter(a.finish for a in answers)
-    verdicts: Mapping[str, int] = Counter(a.verdict for a in answers)
-    return {
-        "answers": len(answers),
-        "passed": sum(a.passed for a in answers),
-        "tokens": sum(a.n_tokens for a in answers),
-        **{f"finish_{name}": finishes[name] for name in _FINISHES.values()},
-        **{f"verdict_{name}": verdicts[name] for name in get_args(Verdict)},
-    }

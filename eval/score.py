@@ -1,4 +1,4 @@
-"""pass@1 with 95 % intervals, paired differences and pass@k.
+"""pass@1 with 95 % intervals, paired differences and their test, and pass@k.
 
 Estimator
     A model (a method trained with one SFT seed in one world) is an array passed[problem, run].
@@ -98,21 +98,31 @@ def paired_difference(
     Raises:
         DataError: the sides differ in worlds, problems or (both having several) number of seeds.
     """
-    if list(passed) != list(against):
-        raise DataError(
-            f"worlds {list(passed)} cannot be paired with worlds {list(against)}",
-            "evaluate both methods in the same worlds",
-        )
-    differences = []
-    for world, a, b in zip(passed, _cells(passed), _cells(against), strict=True):
-        if a.shape[1] != b.shape[1] or (len(a) != len(b) and 1 not in (len(a), len(b))):
-            raise DataError(
-                f"world {world}: {len(a)} seeds x {a.shape[1]} problems cannot be paired with "
-                f"{len(b)} seeds x {b.shape[1]} problems",
-                "evaluate both methods on the same problems with the same sft_seeds",
-            )
-        differences.append(a - b)
+    differences = _differences(passed, against)
     return _bootstrap(differences, resamples, seed, bounds=(-1.0, 1.0))
+
+
+def paired_p_value(passed: Passed, against: Passed, flips: int = 10_000, seed: int = 0) -> float:
+    """Two-sided p-value of the paired difference, by a randomization test over problems.
+
+    Were the sides equally good, each problem's difference would be as likely with the other sign
+    (Fisher 1935; Noreen 1989). So the observed mean difference is compared with those under `flips`
+    draws of signs; the observed one counts as a draw, hence p is at least 1 / (flips + 1). SFT
+    seeds and worlds are taken as they are: unlike the interval, it says nothing about others.
+
+    Raises:
+        DataError: the sides cannot be paired, see `paired_difference`.
+    """
+    rng = np.random.default_rng((seed, flips))
+    observed, drawn = 0.0, np.zeros(flips)
+    for cells in _differences(passed, against):
+        by_problem = cells.mean(axis=0)
+        observed += float(by_problem.mean())
+        signs = rng.integers(0, 2, (flips, by_problem.size), dtype=np.int8) * 2 - 1
+        drawn += signs @ by_problem / by_problem.size
+    # Differences that are equal but for rounding are equal.
+    as_far = np.abs(drawn) >= abs(observed) - 1e-9
+    return float((as_far.sum() + 1) / (flips + 1))
 
 
 def pass_at_k(passed: ArrayLike, k: int) -> float:
@@ -133,6 +143,25 @@ def pass_at_k(passed: ArrayLike, k: int) -> float:
     factors = 1 - k / np.arange(1, runs + 1)  # C(n-c,k)/C(n,k) = prod over i in (n-c, n]
     ratio = np.array([np.prod(factors[runs - c :]) for c in correct])
     return float(np.mean(1 - ratio))
+
+
+def _differences(passed: Passed, against: Passed) -> list[Floats]:
+    """For each world the differences [seed, problem]."""
+    if list(passed) != list(against):
+        raise DataError(
+            f"worlds {list(passed)} cannot be paired with worlds {list(against)}",
+            "evaluate both methods in the same worlds",
+        )
+    differences = []
+    for world, a, b in zip(passed, _cells(passed), _cells(against), strict=True):
+        if a.shape[1] != b.shape[1] or (len(a) != len(b) and 1 not in (len(a), len(b))):
+            raise DataError(
+                f"world {world}: {len(a)} seeds x {a.shape[1]} problems cannot be paired with "
+                f"{len(b)} seeds x {b.shape[1]} problems",
+                "evaluate both methods on the same problems with the same sft_seeds",
+            )
+        differences.append(a - b)
+    return differences
 
 
 def _cells(passed: Passed) -> list[Floats]:

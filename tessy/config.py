@@ -193,23 +193,25 @@ class BenchmarkConfig:
     """What the models are evaluated on."""
 
     name: str
-    kind: Literal["mini", "lcb_pro", "ojbench"]
+    kind: str  # a file in eval/benchmarks: mini, lcb_pro, ojbench, livecodebench, aime, ...
     runs: int  # independent answers a problem; pass@1 is their mean
-    problems: int = 0  # 0: all of the benchmark
-    split: str = ""  # the benchmark's own name for a part of it
+    problems: int = 0  # the first so many; 0: all of the benchmark
+    split: str = ""  # the benchmark's own name for a part of it; empty is all
+    path: str = ""  # a folder with its data as published; empty asks the Hugging Face hub
     language: Literal["python", "cpp"] = "python"
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """Limits and parallelism of the sandbox that runs the programs."""
+    """Parallelism of the sandbox that runs the programs, and limits where a benchmark has none."""
 
     workers: int = 2  # submissions judged at once
     cpu_seconds: float = 2.0  # a test
     memory_mb: int = 256  # a test
     output_kb: int = 1024  # stdout and stderr together, a test
     processes: int = 16
+    testlib: str = ""  # folder with testlib.h; empty takes the one of the package rbx.cp
 
 
 @dataclass(frozen=True)

@@ -123,13 +123,18 @@ class TestCase(Record):
 
 @dataclass(frozen=True)
 class Problem(Record):
-    """A benchmark problem: the prompt as the model sees it, and how it is judged."""
+    """A benchmark problem: the prompt as the model sees it, and how it is judged.
+
+    `tests` are those of a problem that is small enough to hold them. Others lie in archives:
+    `data` is where, as its benchmark spells it (a folder, an archive, a line of a file).
+    """
 
     problem_id: str
     prompt: str
-    tests: tuple[TestCase, ...]
+    tests: tuple[TestCase, ...] = ()
     difficulty: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,8 @@ class JudgedAnswer(Record):
     passed: bool
     message: str = ""
     style: Mapping[str, float] = field(default_factory=dict)
+    difficulty: str = ""  # of the problem, in its benchmark's words
+    split: str = ""  # the part of the benchmark that it belongs to
 
     @property
     def key(self) -> tuple[str, int]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from tessy.config import BenchmarkConfig
+from eval.benchmarks import Benchmark, Finder, Loaded, find_by
+from eval.judge.judge import judge
+from eval.judge.spec import Judgement, Limits
+from tessy.config import BenchmarkConfig, JudgeConfig
 from tessy.errors import ConfigError
-from tessy.mini.style import style_marks as style
+from tessy.mini.style import style_marks
 from tessy.mini.world import problems
-from tessy.records import Message, Problem
-
-__all__ = ["extract", "load", "prompt", "style"]
+from tessy.records import Message, Problem, read_jsonl
 
 _FENCE = re.compile(r"^```python[ \t]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
 
 
-def load(config: BenchmarkConfig, seed: int) -> list[Problem]:
+def load(config: BenchmarkConfig, seed: int) -> Loaded:
     """Problems of a world's split, "held_out" unless the benchmark names another one.
 
     Raises:
@@ -27,7 +29,7 @@ def load(config: BenchmarkConfig, seed: int) -> list[Problem]:
             "without number",
             f"set benchmarks.{config.name}.problems above 0",
         )
-    return problems(seed, config.split or "held_out", config.problems)
+    return Loaded(tuple(problems(seed, config.split or "held_out", config.problems)))
 
 
 def prompt(problem: Problem) -> tuple[Message, ...]:
@@ -42,3 +44,25 @@ def extract(response: str) -> str | None:
         start = response.rfind("```python", 0, start)
     found = _FENCE.match(response, start) if start >= 0 else None
     return found[1] if found else None
+
+
+def open_data(folder: Path) -> Finder:
+    """Problems in the folder's *.jsonl, each a `tessy.records.Problem`, by `problem_id`."""
+    files = sorted(folder.glob("*.jsonl"))
+    return find_by("problem_id", (p for file in files for p in read_jsonl(file, Problem)), folder)
+
+
+def _judge(problem: Problem, answer: str | None, config: JudgeConfig) -> Judgement:
+    return judge(problem, answer, Limits.of(config))
+
+
+BENCHMARK = Benchmark(
+    size=240,
+    load=load,
+    prompt=prompt,
+    extract=lambda problem, response: extract(response),
+    judge=_judge,
+    open_data=open_data,
+    keys=("problem_id",),
+    style=style_marks,
+)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_args
 
-from eval.judge.seccomp import build_filter
-from eval.judge.spec import Limits
+from tessy.errors import ConfigError
 
 CGROUP_PREFIX = "tessy-judge-"
 MOUNTPOINT = "/sys"  # always a folder, never where an interpreter lives
 _UID_BASE, _UID_SPAN = 1_600_000_000, 1 << 22  # far above any user's id; one id a box
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
+
+
+Kind = Literal["root", "userns", "bubblewrap", "podman"]
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,14 @@ class Isolation:
 
     `root`: process 1 of a box is root with few capabilities, programs are another user.
     `userns`: all of it happens inside a user namespace, under the caller's own id.
+    `bubblewrap`: the same, but that tool makes the namespaces, where the system lets only it.
+    `podman`: the same, in a container; only where it is asked for.
     """
 
-    kind: Literal["root", "userns"]
+    kind: Kind
     cgroup: str  # folder in which a box makes its memory cgroup; "" where there is none
     cgroup_version: Literal[0, 1, 2]
+    cpu_cgroup: str  # the same for CPU time, where that is a hierarchy of its own
     binds: tuple[str, ...]  # what a program sees of the host, read-only
     links: tuple[tuple[str, str], ...]
     uid_base: int
@@ -45,44 +51,56 @@ class Isolation:
                 "no memory cgroup can be made here, so memory is limited for each process of a "
                 "program, not for all of them together; run as root or delegate a cgroup"
             )
-        if self.kind == "userns" and kernel_version() < (5, 14):
+        if self.kind == "bubblewrap":
+            said.append(
+                "only bubblewrap may make namespaces here; a box is slower to start, and files of "
+                "a test are deleted instead of dropped with their file system"
+            )
+        if self.kind == "podman":
+            said.append(
+                "in a container a box is slower to start, and programs see its /proc, /sys and /etc"
+            )
+        if self.kind != "root" and kernel_version() < (5, 14):
             said.append(
                 "this kernel counts processes by user, not by box, so other programs of this "
                 "user use up the process limit; Linux 5.14 counts them apart"
             )
         return tuple(said)
 
-    def plan(self, limits: Limits) -> dict[str, Any]:
-        """What the launcher needs to know."""
-        return {
-            "kind": self.kind,
-            "cgroup": self.cgroup,
-            "cgroup_version": self.cgroup_version,
-            "cgroup_prefix": CGROUP_PREFIX,
-            "binds": self.binds,
-            "links": dict(self.links),
-            "mountpoint": MOUNTPOINT,
-            "uid_base": self.uid_base,
-            "uid_span": self.uid_span,
-            "filter": build_filter(os.uname().machine),
-            "cpu_seconds": limits.cpu_seconds,
-            "wall_seconds": limits.wall_seconds,
-            "memory_bytes": limits.memory_mb << 20,
-            "output_bytes": limits.output_kb << 10,
-            "processes": limits.processes,
-        }
-
 
 def candidates() -> list[Isolation]:
-    """Ways to isolate, the strongest first; the first that works is used."""
+    """Ways to isolate, the strongest first; the first that works is used.
+
+    The variable TESSY_SANDBOX names the only one to try.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    wanted = os.environ.get("TESSY_SANDBOX", "")
+    if wanted and wanted not in get_args(Kind):
+        raise ConfigError(
+            f"TESSY_SANDBOX={wanted!r:.80} is no way to isolate programs",
+            f"set it to one of {', '.join(get_args(Kind))}, or unset it",
+        )
+    possible = _possible()
+    return [found for found in possible if found.kind == (wanted or found.kind)]
+
+
+def _possible() -> list[Isolation]:
     binds, links = visible_folders()
     base, span = _free_uids()
-    plain = Isolation("userns", "", 0, binds, links, base, span)
-    if os.geteuid() != 0:
-        return [plain]
-    folder, version = _memory_cgroup()
-    # A root without the capability to mount (a container's) has only the plain user's way.
-    return [Isolation("root", folder, version, binds, links, base, span), plain]
+    plain = Isolation("userns", "", 0, "", binds, links, base, span)
+    found = [plain]
+    if shutil.which("bwrap"):
+        found.append(replace(plain, kind="bubblewrap"))
+    if os.geteuid() == 0:
+        folder, version = _memory_cgroup()
+        root = replace(plain, kind="root", cgroup=folder, cgroup_version=version)
+        # A root without the capability to mount (a container's) has only the plain user's way.
+        found.insert(0, replace(root, cpu_cgroup=_cpu_cgroup() if version == 1 else ""))
+    if os.environ.get("TESSY_SANDBOX") == "podman" and shutil.which("podman"):
+        found.append(replace(plain, kind="podman"))
+    return found
 
 
 def visible_folders() -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
@@ -106,7 +124,14 @@ def visible_folders() -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
         resolved = os.path.realpath(path)
         if resolved != path and Path(path).is_dir() and not _inside(path, real):
             links[path] = resolved
-    return _outermost(real), tuple(sorted(links.items()))
+    return outermost(real), tuple(sorted(links.items()))
+
+
+def library_folders() -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """The folders of the system's shared libraries, and the symbolic links to them."""
+    links = {p: str(Path(p).readlink()) for p in _LIBRARIES if Path(p).is_symlink()}
+    real = {os.path.realpath(p) for p in _LIBRARIES if Path(p).is_dir()}
+    return outermost(real), tuple(sorted(links.items()))
 
 
 def kernel_version() -> tuple[int, int]:
@@ -141,9 +166,9 @@ def hints() -> str:
 
 def sweep(isolation: Isolation) -> None:
     """Remove the empty cgroups of launchers that somebody killed."""
-    if isolation.cgroup:
-        for folder in Path(isolation.cgroup).glob(f"{CGROUP_PREFIX}*"):
-            owner = folder.name.removeprefix(CGROUP_PREFIX)
+    for parent in filter(None, (isolation.cgroup, isolation.cpu_cgroup)):
+        for folder in Path(parent).glob(f"{CGROUP_PREFIX}*"):
+            owner = folder.name.removeprefix(CGROUP_PREFIX).split("-")[0]
             if not Path("/proc", owner).exists():
                 with suppress(OSError):  # another judge was faster
                     folder.rmdir()
@@ -176,6 +201,17 @@ def _memory_cgroup() -> tuple[str, Literal[0, 1, 2]]:
     return "", 0
 
 
+def _cpu_cgroup() -> str:
+    """The same for the CPU time of version 1."""
+    ours = dict(line.split(":", 2)[1:] for line in _lines("/proc/self/cgroup"))
+    for line in _lines("/proc/self/mounts"):
+        _, mountpoint, kind, options, *_ = line.split()
+        if kind == "cgroup" and "cpuacct" in options.split(","):
+            path = next((p for names, p in ours.items() if "cpuacct" in names.split(",")), "/")
+            return next(filter(_can_make, _upwards(mountpoint, path)), "")
+    return ""
+
+
 def _upwards(mountpoint: str, path: str) -> Iterable[str]:
     """Folders of a cgroup and its ancestors; a container may not see its own."""
     folder = Path(mountpoint + path)
@@ -205,7 +241,7 @@ def _inside(path: str, folders: Iterable[str]) -> bool:
     return any(path == f or path.startswith(f + "/") for f in folders)
 
 
-def _outermost(folders: Iterable[str]) -> tuple[str, ...]:
+def outermost(folders: Iterable[str]) -> tuple[str, ...]:
     """Drop the folders that lie in another one."""
     kept: list[str] = []
     for folder in sorted(folders):

@@ -47,7 +47,7 @@ def same_output(stdout: str, expected: str) -> bool:
 def _judge_once(problem: Problem, source: str, limits: Limits) -> Judgement:
     def failed(index: int, run: TestRun) -> bool:
         return run.verdict != "accepted" or not same_output(
-            run.stdout, problem.tests[index].expected
+            _text(run), problem.tests[index].expected
         )
 
     runs = run_python(source, [test.stdin for test in problem.tests], limits, failed)
@@ -59,9 +59,13 @@ def _judge_once(problem: Problem, source: str, limits: Limits) -> Judgement:
         return Judgement(runs[last].verdict, message, tuple(runs))
     if failed(last, runs[last]):
         runs[last] = replace(runs[last], verdict="wrong_answer", message="another output")
-        message = f"test {last + 1} of {number}: {_difference(problem, last, runs[last].stdout)}"
+        message = f"test {last + 1} of {number}: {_difference(problem, last, _text(runs[last]))}"
         return Judgement("wrong_answer", message, tuple(runs))
     return Judgement("accepted", "", tuple(runs))
+
+
+def _text(run: TestRun) -> str:
+    return run.stdout.decode(errors="replace")
 
 
 def _difference(problem: Problem, index: int, stdout: str) -> str:

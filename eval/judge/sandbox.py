@@ -1,7 +1,7 @@
-"""Run untrusted Python programs in boxes: other user, no network, no host, measured limits.
+"""Run untrusted programs in boxes: other user, no network, no host, measured limits.
 
-A box serves one submission: the program is compiled once and forked for each test. Needs Linux
-5.12, and either root or user namespaces; no system package, no compiler.
+A box serves one submission: it is made once, and each test is a process of its own in it that
+starts clean. Needs Linux 5.12, and either root or user namespaces; no daemon, no Docker.
 
 What it does not cover: a hole in the kernel itself (a virtual machine would), and side channels
 between programs that run at the same time. On a machine without a memory cgroup, memory is
@@ -10,231 +10,234 @@ limited for each process, not for the sum of a program's processes.
 
 from __future__ import annotations
 
-import logging
 import os
-import re
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import lru_cache
 
-from eval.judge.box import wire
-from eval.judge.isolation import Isolation, candidates, hints, sweep
-from eval.judge.spec import Limits, TestRun
+from eval.judge.alone import alone, beside_others
+from eval.judge.boxes import WALL_STRETCH, Box, Job, open_box
+from eval.judge.languages import PROGRAM, missing, setting_for
+from eval.judge.launcher import find_launcher
+from eval.judge.python_box import open_python_box
+from eval.judge.spec import Limits, Program, TestRun
+from eval.judge.trial import check_isolation
+from eval.judge.verdicts import Reply, compile_error_run, test_run, verdict_of
 from tessy.errors import SandboxError
 
-# -S: no site-packages. Not -I, which would ignore the fixed hash seed: the same program must
-# print its sets in the same order every time it is judged.
-_LAUNCH = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from eval.judge.box import launch; launch.main()"
-)
-_ENVIRONMENT = {"LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "HOME": "/tmp", "PATH": "/"}
-if "LD_LIBRARY_PATH" in os.environ:  # some clusters' interpreters do not start without it
-    _ENVIRONMENT["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
-_GRACE_SECONDS = 30.0  # beyond a test's own limits, before the judge gives its box up
+__all__ = [
+    "check_isolation",
+    "open_checker",
+    "run_checker",
+    "run_interactive",
+    "run_python",
+    "run_tests",
+]
 
-_PROBE = """
-import os, socket
-import bisect, collections, decimal, fractions, functools, hashlib, heapq, itertools, json, math
-import random, re, string, struct, zlib
-seen = [p for p in ("/etc", "/proc/self", "/home", "/usr/bin", "/tmp/..data") if os.path.exists(p)]
-try:
-    socket.socket()
-    seen.append("network")
-except PermissionError:
-    pass
-print(seen or "boxed", input())
-"""
-_PROBE_LIMITS = Limits(10, 30, 256, 64, 4)
+StopAfter = Callable[[int, TestRun], bool]
 
-_lock = threading.Lock()
+# Beside others a program may need more CPU time than alone: their data pushes its own out of the
+# caches. So it gets some more, and if it ends in there, it is run again without company.
+_NEAR = 1.25
+_CODE_KB = 16 << 10  # of code that a source may compile to
+_CHECKED_MB = 256  # of files that a checker's box is made for
 
 
-def check_isolation() -> Isolation:
-    """How programs are isolated on this machine; tried once, with a real program.
-
-    Raises:
-        SandboxError: nothing isolates here; says what to enable. Programs are never run without.
-    """
-    with _lock:
-        return _checked_isolation()
-
-
-def run_python(
-    source: str,
-    stdins: Sequence[str],
+def run_tests(
+    program: Program,
+    stdins: Sequence[bytes],
     limits: Limits,
-    stop_after: Callable[[int, TestRun], bool] | None = None,
+    stop_after: StopAfter | None = None,
 ) -> list[TestRun]:
     """Run a program on each stdin in turn, in one box.
 
     Args:
-        source: Python source text.
         stop_after: called with the index and result of each test; true ends the submission.
 
     Returns:
-        A result a test, up to where it was stopped. A program that does not compile has a
+        A result a test, up to where it was stopped. A Python program that does not compile has a
         single result, with verdict "compile_error".
 
     Raises:
         SandboxError: the judge failed, not the program; nothing is known about the program.
     """
-    return _run_in_box(check_isolation(), source, stdins, limits, stop_after)
-
-
-@cache
-def _checked_isolation() -> Isolation:
-    refused = []
-    for isolation in candidates() if sys.platform == "linux" else []:
-        try:
-            (run,) = _run_in_box(isolation, _PROBE, ["well"], _PROBE_LIMITS, None)
-        except SandboxError as error:
-            refused.append(f"{isolation.kind}: {error.what}")
-            continue
-        if run.stdout.split() == ["boxed", "well"]:
-            for sentence in isolation.weaker:
-                logging.getLogger(__name__).warning("sandbox: %s", sentence)
-            sweep(isolation)
-            return isolation
-        refused.append(f"{isolation.kind}: a trial program saw {run.stdout or run.message}")
-    reasons = "; ".join(refused) or f"no namespaces on {sys.platform}"
-    raise SandboxError(f"programs cannot be isolated on this machine ({reasons})", hints())
-
-
-def _run_in_box(
-    isolation: Isolation,
-    source: str,
-    stdins: Sequence[str],
-    limits: Limits,
-    stop_after: Callable[[int, TestRun], bool] | None,
-) -> list[TestRun]:
-    with _box(isolation, limits) as ask:
-        built = ask("compile", source.encode(errors="surrogatepass"), b"")
-        if _verdict(built, limits)[0] != "accepted":
-            return [_compile_error(built, limits)]
+    with _open(program, limits) as (run, error):
+        if error is not None:
+            return [error]
         runs = []
         for index, stdin in enumerate(stdins):
-            runs.append(_result(ask("run", built["stdout"], stdin.encode()), limits))
+            runs.append(_measured(run, stdin, limits))
             if stop_after is not None and stop_after(index, runs[-1]):
                 break
         return runs
 
 
+def run_python(
+    source: str, stdins: Sequence[str], limits: Limits, stop_after: StopAfter | None = None
+) -> list[TestRun]:
+    """`run_tests` for CPython source and text."""
+    program = Program("python", source)
+    return run_tests(program, [stdin.encode() for stdin in stdins], limits, stop_after)
+
+
+Check = Callable[[Mapping[str, bytes], Sequence[str]], TestRun]  # of files and arguments
+
+
 @contextmanager
-def _box(isolation: Isolation, limits: Limits) -> Iterator[Callable[[str, bytes, bytes], Any]]:
-    """A box as a function that runs one job; closed and gone when the block is left."""
-    root = str(Path(__file__).resolve().parents[2])
-    launcher = subprocess.Popen(
-        [sys._base_executable, "-S", "-s", "-P", "-c", _LAUNCH, root],  # type: ignore[attr-defined]
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        env=_ENVIRONMENT,
-        cwd="/",
-        start_new_session=True,  # Ctrl-C is for the judge, which closes the box
-    )
-    assert launcher.stdin and launcher.stdout and launcher.stderr
-    requests, answers = launcher.stdin.fileno(), launcher.stdout.fileno()
+def open_checker(checker: Program, limits: Limits) -> Iterator[Check]:
+    """A compiled checker in one box for all tests of a submission; it starts clean each time.
 
-    def answer() -> Any:
-        reply = wire.receive(answers, limits.wall_seconds + _GRACE_SECONDS)
-        if reply is None:
-            raise EOFError("the box ended before it answered")
-        return reply
+    What is yielded is called with files by their names, and arguments; the `exit_code` of its
+    result is the checker's opinion, and `stderr` has its reasons.
 
-    def ask(job: str, payload: bytes, stdin: bytes) -> Any:
-        wire.send(requests, {"job": job, "payload": payload, "stdin": stdin})
-        reply = answer()
-        if reply["reason"] == "setup" and not reply["oom"]:
-            raise EOFError(f"a test could not be confined ({reply['setup']})")
-        return reply
+    Raises:
+        SandboxError: the judge failed.
+    """
+    roomy = _with_room(limits, _CHECKED_MB)
+    with _native_box(checker, roomy) as box:
 
-    try:
-        wire.send(requests, isolation.plan(limits))
-        answer()  # the box is ready
-        yield ask
-    except (OSError, EOFError) as error:
-        reason = _close(launcher, isolation).splitlines()
+        def check(files: Mapping[str, bytes], arguments: Sequence[str]) -> TestRun:
+            if _size_mb(files) > _CHECKED_MB:
+                return run_checker(checker, files, arguments, limits)
+            with beside_others():
+                reply = box.run(Job([PROGRAM, *arguments], files=files), roomy)
+            return test_run(reply, limits)
+
+        yield check
+
+
+def run_checker(
+    checker: Program, files: Mapping[str, bytes], arguments: Sequence[str], limits: Limits
+) -> TestRun:
+    """Run a compiled checker once, in a box that is large enough for its files.
+
+    Raises:
+        SandboxError: the judge failed.
+    """
+    roomy = _with_room(limits, _size_mb(files))
+    with _native_box(checker, roomy) as box, beside_others():
+        return test_run(box.run(Job([PROGRAM, *arguments], files=files), roomy), limits)
+
+
+def run_interactive(
+    program: Program,
+    interactor: Program,
+    files: Mapping[str, bytes],
+    arguments: Sequence[str],
+    limits: Limits,
+    interactor_limits: Limits,
+) -> tuple[TestRun, TestRun]:
+    """Run a program against an interactor, each one's stdout being the other one's stdin.
+
+    Args:
+        files: what the interactor finds in its folder; the program has a box of its own.
+        arguments: of the interactor.
+
+    Returns:
+        The program's run and the interactor's; a Python program that does not compile has not met
+        its interactor: then both are "compile_error".
+
+    Raises:
+        SandboxError: the judge failed.
+    """
+    theirs = _with_room(interactor_limits, _size_mb(files))
+    # It has nothing to do while the program works, however long that takes on a busy machine.
+    patience = interactor_limits.wall_seconds + WALL_STRETCH * limits.wall_seconds
+    theirs = replace(theirs, wall_seconds=patience)
+    with _native_box(program, limits) as box, _native_box(interactor, theirs) as other:
+        job, error = _first_job(box, program, limits)
+        if error is not None:
+            return error, error
+
+        def meet(cpu_limits: Limits) -> tuple[Reply, Reply]:
+            (to_program, from_other), (to_other, from_program) = os.pipe(), os.pipe()
+            try:
+                box.send(replace(job, stdin=to_program, stdout=from_program), cpu_limits)
+                second = Job(
+                    [PROGRAM, *arguments], to_other, from_other, files=files, no_sigpipe=True
+                )
+                other.send(second, theirs)
+            finally:
+                for end in (to_program, from_other, to_other, from_program):
+                    os.close(end)
+            return box.receive(cpu_limits), other.receive(theirs)
+
+        with beside_others():
+            mine, opinion = meet(_loosened(limits))
+        repeated = _is_near(mine, limits)
+        if repeated:
+            with alone():
+                mine, opinion = meet(limits)
+        return test_run(mine, limits, repeated), test_run(opinion, interactor_limits)
+
+
+Run = Callable[[bytes, Limits], Reply]
+
+
+@contextmanager
+def _open(program: Program, limits: Limits) -> Iterator[tuple[Run, TestRun | None]]:
+    """A function that runs one test of a program; or why the program does not compile."""
+    if find_launcher() is None and program.language == "python":
+        with open_python_box(check_isolation(), limits) as ask:
+            built = ask("compile", program.source.encode(errors="surrogatepass"), b"")
+            # That box enforces the limits that it was made with.
+            yield lambda stdin, _: ask("run", built.stdout, stdin), _refusal(built, limits)
+        return
+    with _native_box(program, limits) as box:
+        job, error = _first_job(box, program, limits)
+        yield lambda stdin, now: box.run(replace(job, stdin=stdin), now), error
+
+
+def _native_box(program: Program, limits: Limits) -> AbstractContextManager[Box]:
+    lacking = missing(program.language)
+    if lacking:
         raise SandboxError(
-            f"the sandbox failed: {reason[-1] if reason else error or 'no answer in time'}",
-            "try again; if it fails again, report it with this message",
-        ) from None
-    finally:
-        _close(launcher, isolation)
+            f"{program.language} programs cannot be judged on this machine", f"they need {lacking}"
+        )
+    isolation = check_isolation()
+    return open_box(isolation, setting_for(program, limits, isolation))
 
 
-def _close(launcher: subprocess.Popen[bytes], isolation: Isolation) -> str:
-    """Wait until a box is gone; what its launcher complained of."""
-    assert launcher.stdin and launcher.stdout and launcher.stderr
-    if launcher.stdin.closed:
-        return ""
-    with suppress(OSError):  # a process that we forked meanwhile may hold the pipe open
-        wire.send(launcher.stdin.fileno(), None)
-    launcher.stdin.close()
-    try:
-        launcher.wait(_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        launcher.kill()  # and with it process 1 of the box, and with that the rest
-        launcher.wait()
-        sweep(isolation)
-    said = launcher.stderr.read().decode(errors="replace").strip()
-    launcher.stdout.close()
-    launcher.stderr.close()
-    return said
+def _first_job(box: Box, program: Program, limits: Limits) -> tuple[Job, TestRun | None]:
+    """How the box runs the program: compiled before, or from code that is compiled here."""
+    if program.path is not None:
+        return Job([PROGRAM]), None
+    source = program.source.encode(errors="surrogatepass")
+    with beside_others():
+        built = box.run(Job(program=source, compiles=True), replace(limits, output_kb=_CODE_KB))
+    return Job(program=built.stdout), _refusal(built, limits)
 
 
-def _result(reply: dict[str, Any], limits: Limits) -> TestRun:
-    verdict, message = _verdict(reply, limits)
-    return TestRun(
-        verdict=verdict,  # type: ignore[arg-type]
-        cpu_ms=1000 * reply["cpu"],
-        wall_ms=1000 * reply["wall"],
-        memory_kb=reply["memory_kb"],
-        stdout=reply["stdout"].decode(errors="replace"),
-        message=message,
-    )
+def _refusal(built: Reply, limits: Limits) -> TestRun | None:
+    return compile_error_run(built, limits) if verdict_of(built, limits)[0] != "accepted" else None
 
 
-def _verdict(reply: dict[str, Any], limits: Limits) -> tuple[str, str]:
-    """Verdict and message. Memory goes before time: a program that swaps is slow as well."""
-    reason, status = reply["reason"], reply["status"]
-    last = _last_line(reply["stderr"])
-    if reply["oom"] or (status and last.startswith("MemoryError")):
-        return "memory_limit", f"more than {limits.memory_mb} MiB"
-    if reason == "output":
-        return "output_limit", f"more than {limits.output_kb} KiB of output"
-    if reason == "wall":
-        return "time_limit", f"not done after {limits.wall_seconds:g} s"
-    if reason == "cpu" or status == -signal.SIGXCPU or reply["cpu"] > limits.cpu_seconds:
-        return "time_limit", f"more than {limits.cpu_seconds:g} s of CPU time"
-    if status < 0:
-        return "runtime_error", f"killed by {_signal_name(-status)}"
-    if status:
-        return "runtime_error", last or f"exit status {status}"
-    return "accepted", ""
+def _measured(run: Run, stdin: bytes, limits: Limits) -> TestRun:
+    with beside_others():
+        reply = run(stdin, _loosened(limits))
+    if not _is_near(reply, limits):
+        return test_run(reply, limits)
+    with alone():
+        return test_run(run(stdin, limits), limits, repeated=True)
 
 
-def _compile_error(reply: dict[str, Any], limits: Limits) -> TestRun:
-    verdict, message = _verdict(reply, limits)
-    if verdict != "runtime_error":
-        message = f"compilation needs {message}"
-    return TestRun("compile_error", 1000 * reply["cpu"], 1000 * reply["wall"], 0, "", message)
+@lru_cache(maxsize=16)
+def _loosened(limits: Limits) -> Limits:
+    return replace(limits, cpu_seconds=_NEAR * limits.cpu_seconds)
 
 
-def _last_line(stderr: bytes) -> str:
-    """The last line that says something, without addresses, which differ from run to run."""
-    lines = stderr.decode(errors="replace").strip().splitlines()
-    return re.sub(r"0x[0-9a-f]+", "0x...", lines[-1].strip())[:300] if lines else ""
+def _is_near(reply: Reply, limits: Limits) -> bool:
+    """Whether the neighbours, rather than the program, may have decided."""
+    if reply.reason == "wall":
+        return reply.cpu > limits.cpu_seconds / 2
+    return not reply.reason and limits.cpu_seconds < reply.cpu <= _NEAR * limits.cpu_seconds
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+def _with_room(limits: Limits, size_mb: int) -> Limits:
+    """Room for the judge's own files, which are not the program's."""
+    return replace(limits, memory_mb=limits.memory_mb + size_mb, files_mb=limits.files_mb + size_mb)
+
+
+def _size_mb(files: Mapping[str, bytes]) -> int:
+    return (sum(map(len, files.values())) >> 20) + 1

@@ -4,8 +4,9 @@ An allow-list: a call that is not named here fails with EPERM, so a kernel's new
 before anyone has heard of them. Denied by that, among others: ptrace and process_vm_* (looking
 into another process), mount, unshare, setns and pivot_root (leaving the box), socket (network),
 keyctl, bpf, io_uring and userfaultfd (kernel attack surface), shmget and friends (state that
-outlives a test), memfd_create (memory that no limit counts), execve (there is nothing to run),
-set*id, personality, perf_event_open, kexec, reboot, modules.
+outlives a test), memfd_create (memory that no limit counts), execve (there is nothing to run;
+only compiled programs and compilers start by it), set*id, personality, perf_event_open, kexec,
+reboot, modules.
 """
 
 from __future__ import annotations
@@ -169,6 +170,7 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "getrandom": (318, 278),
 }
 CLONE, CLONE3, PRLIMIT, IOCTL = (56, 220), (435, 435), (302, 261), (16, 29)
+EXECVE = (59, 221)
 NAMESPACES = 0x7E020080  # every CLONE_NEW* flag of clone(2)
 IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS .. FIOCLEX: is it a terminal?
 
@@ -187,9 +189,19 @@ def _argument(index: int) -> int:
     return _ARGUMENTS + 8 * index
 
 
+_ALLOWED, _DENIED = _step(_RETURN, _ALLOW), _step(_RETURN, _ERRNO | errno.EPERM)
+
+
 @cache
-def build_filter(machine: str) -> bytes:
+def build_filter(machine: str, executes: bool = False) -> bytes:
     """The filter as an array of `struct sock_filter`.
+
+    A search tree: the kernel tries it on every call's number when it is installed, for each test.
+
+    Args:
+        machine: as `os.uname` names it.
+        executes: whether execve is allowed, which starts a compiled program, and a compiler's
+            parts. A box of the one holds nothing else to execute.
 
     Raises:
         SandboxError: the machine is neither x86_64 nor aarch64.
@@ -199,43 +211,56 @@ def build_filter(machine: str) -> bytes:
             f"programs cannot be sandboxed on a {machine} machine", "use x86_64 or aarch64"
         )
     column, architecture = _ARCHITECTURES[machine]
-    denied, absent, allowed = (
-        _step(_RETURN, _ERRNO | errno.EPERM),
-        _step(_RETURN, _ERRNO | errno.ENOSYS),
-        _step(_RETURN, _ALLOW),
-    )
+    rules = {n[column]: [_ALLOWED] for n in ALLOWED.values() if n[column] is not None}
+    rules |= {EXECVE[column]: [_ALLOWED]} if executes else {}
+    # clone3 hides its flags in memory, where a filter cannot look: libc falls back to clone.
+    rules[CLONE3[column]] = [_step(_RETURN, _ERRNO | errno.ENOSYS)]
+    # New processes and threads, but no namespaces.
+    rules[CLONE[column]] = [
+        _step(_LOAD, _argument(0)),
+        _step(_JUMP_SET, NAMESPACES, 0, 1),
+        _DENIED,
+        _ALLOWED,
+    ]
+    # Its own limits, never those of process 1.
+    rules[PRLIMIT[column]] = [
+        _step(_LOAD, _argument(0)),
+        _step(_JUMP_EQUAL, 0, 1, 0),
+        _DENIED,
+        _ALLOWED,
+    ]
+    rules[IOCTL[column]] = [
+        _step(_LOAD, _argument(1)),
+        *(_step(_JUMP_EQUAL, command, len(IOCTLS) - i, 0) for i, command in enumerate(IOCTLS)),
+        _DENIED,
+        _ALLOWED,
+    ]
     steps = [
-        # A 32-bit or x32 call has other numbers: the list below would mean something else.
+        # A 32-bit or x32 call has other numbers: the list would mean something else.
         _step(_LOAD, _ARCHITECTURE),
         _step(_JUMP_EQUAL, architecture, 1, 0),
         _step(_RETURN, _KILL),
         _step(_LOAD, _NUMBER),
         _step(_JUMP_GREATER_EQUAL, 0x40000000, 0, 1),
         _step(_RETURN, _KILL),
-        # clone3 hides its flags in memory, where a filter cannot look: libc falls back to clone.
-        _step(_JUMP_EQUAL, CLONE3[column], 0, 1),
-        absent,
-        # New processes and threads, but no namespaces.
-        _step(_JUMP_EQUAL, CLONE[column], 0, 4),
-        _step(_LOAD, _argument(0)),
-        _step(_JUMP_SET, NAMESPACES, 0, 1),
-        denied,
-        allowed,
-        # Its own limits, never those of process 1.
-        _step(_JUMP_EQUAL, PRLIMIT[column], 0, 4),
-        _step(_LOAD, _argument(0)),
-        _step(_JUMP_EQUAL, 0, 1, 0),
-        denied,
-        allowed,
-        _step(_JUMP_EQUAL, IOCTL[column], 0, len(IOCTLS) + 3),
-        _step(_LOAD, _argument(1)),
-        *(_step(_JUMP_EQUAL, command, len(IOCTLS) - i, 0) for i, command in enumerate(IOCTLS)),
-        denied,
-        allowed,
+        *_tree(_segments({n: rule for n, rule in rules.items() if n is not None})),
     ]
-    for numbers in ALLOWED.values():
-        number = numbers[column]
-        if number is not None:
-            steps += [_step(_JUMP_EQUAL, number, 0, 1), allowed]
-    steps.append(denied)
     return b"".join(steps)
+
+
+def _segments(rules: dict[int, list[bytes]]) -> list[tuple[int, list[bytes]]]:
+    """First numbers of the stretches that share a rule, up to the highest number there is."""
+    found: list[tuple[int, list[bytes]]] = []
+    for number in range(max(rules) + 2):
+        rule = rules.get(number, [_DENIED])
+        if not found or found[-1][1] != rule:
+            found.append((number, rule))
+    return found
+
+
+def _tree(segments: list[tuple[int, list[bytes]]]) -> list[bytes]:
+    if len(segments) == 1:
+        return segments[0][1]
+    middle = len(segments) // 2
+    low, high = _tree(segments[:middle]), _tree(segments[middle:])
+    return [_step(_JUMP_GREATER_EQUAL, segments[middle][0], len(low), 0), *low, *high]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from eval.report.data import BASE, EvaluatedModel, ReportData
-from eval.score import Estimate, interval, paired_difference
+from eval.report.subsets import Subset, at_k, by
+from eval.score import Estimate, interval, paired_difference, paired_p_value
 from tessy.errors import DataError
 from tessy.records import JudgedAnswer
 
@@ -40,10 +41,15 @@ class Row:
     style_teacher: float | None
     mean_tokens: float  # an answer
     truncated: float  # share of answers that reached the token limit
+    degenerate: float  # share of answers that did so going round in circles
     judge_faults: int  # answers that the judge could not decide; they count as not passed
     data_correct: float | None  # share of training samples whose program passes
     teacher_share: float | None  # of the training samples' response tokens
     seed_scores: tuple[float, ...]  # pass@1 of each model behind the row
+    delta_p: float | None = None  # of the difference to the base model, by randomization
+    pass_at_k: Mapping[int, float] = field(default_factory=dict)  # k = 2, 4, 8, ...
+    by_difficulty: tuple[Subset, ...] = ()
+    by_split: tuple[Subset, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,22 @@ def build_table(data: ReportData, resamples: int, seed: int = 0) -> Table:
         base = verdicts.get((BASE, None))
         for (method, rate), models in groups.items():
             passed = verdicts[method, rate]
-            delta = None
+            delta = delta_p = None
             if base is not None and method != BASE:
                 shared = {w: base[w] for w in passed if w in base}
                 delta = paired_difference(passed, shared, resamples, seed)
+                delta_p = paired_p_value(passed, shared, seed=seed)
             score = interval(passed, resamples, seed)
-            rows.append(_row(data, method, rate, benchmark, models, passed, score, delta))
+            row = _row(data, method, rate, benchmark, models, passed, score, delta)
+            rows.append(
+                replace(
+                    row,
+                    delta_p=delta_p,
+                    pass_at_k=at_k(passed),
+                    by_difficulty=by(models, "difficulty", resamples, seed),
+                    by_split=by(models, "split", resamples, seed),
+                )
+            )
             for other in COMPARED:
                 if method in LAST and (other, rate) in verdicts:
                     pair = paired_difference(passed, verdicts[other, rate], resamples, seed)
@@ -187,7 +203,8 @@ def _row(
         style_student=_style(answers, "student"),
         style_teacher=_style(answers, "teacher"),
         mean_tokens=float(np.mean([a.n_tokens for a in answers])),
-        truncated=float(np.mean([a.finish == "length" for a in answers])),
+        truncated=float(np.mean([a.finish in ("length", "degenerate") for a in answers])),
+        degenerate=float(np.mean([a.finish == "degenerate" for a in answers])),
         judge_faults=sum(a.verdict == "judge_fault" for a in answers),
         data_correct=float(np.mean(correct)) if correct else None,
         teacher_share=teacher_share(data, method),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eval.report.rows import Row, Table
+from eval.report.subsets import Subset
 from eval.score import Estimate
 
 if TYPE_CHECKING:
@@ -225,12 +227,28 @@ def _json_row(row: Row) -> dict[str, Any]:
         "style_teacher": row.style_teacher,
         "mean_tokens": row.mean_tokens,
         "truncated": row.truncated,
+        "degenerate": row.degenerate,
         "judge_faults": row.judge_faults,
         "data_correct": row.data_correct,
         "teacher_share": row.teacher_share,
         "n_seeds": row.n_seeds,
         "n_worlds": row.n_worlds,
         "seed_scores": list(row.seed_scores),
+        "delta_p": row.delta_p,
+        "pass_at_k": {str(k): value for k, value in row.pass_at_k.items()},
+        "by_difficulty": _json_subsets(row.by_difficulty),
+        "by_split": _json_subsets(row.by_split),
+    }
+
+
+def _json_subsets(subsets: Sequence[Subset]) -> dict[str, dict[str, Any]]:
+    return {
+        subset.name: {
+            "pass_at_1": subset.score.value,
+            "ci95": [subset.score.low, subset.score.high],
+            "n_problems": subset.n_problems,
+        }
+        for subset in subsets
     }
 
 
@@ -242,6 +260,8 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
             flat |= {f"{key}_low": low, f"{key}_high": high}
         else:
             flat[key] = " ".join(map(str, value)) if isinstance(value, list) else value
+            if isinstance(value, dict):
+                flat[key] = json.dumps(value) if value else ""
     return flat
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eval.benchmarks import find_benchmark
 from tessy.config import Experiment
 from tessy.pipeline.graph import Node
 
@@ -18,7 +19,6 @@ TOKENS_AN_ANNOTATION = 300  # the annotator's thinking and its list of spans
 PREDICTOR_BYTES = 12e9  # two of 0.6B parameters, one of them with a state to resume from
 BYTES_A_TOKEN = 12  # text, journal and data set
 BYTES_A_PARAMETER = 16  # weights, master weights and optimizer of a state to resume from
-PROBLEMS = {"lcb_pro": 684, "ojbench": 232, "mini": 240}
 ASSUMPTIONS = (
     f"{TOKENS_A_SAMPLE:,} tokens a sample ({TOKENS_A_MINI_SAMPLE} in the miniature world), "
     f"{ANSWER:.0%} of them the answer, {TOKENS_AN_ANNOTATION} an annotation, H200 at "
@@ -60,7 +60,7 @@ def estimate(node: Node, e: Experiment) -> Estimate:
         return Estimate(tokens, 0 if mini else hours, e.student.parameters * BYTES_A_PARAMETER)
     if node.stage == "evaluate":
         benchmark = e.benchmarks[node.subject.benchmark or ""]
-        problems = benchmark.problems or PROBLEMS[benchmark.kind]
+        problems = benchmark.problems or find_benchmark(benchmark.kind).size
         tokens = problems * benchmark.runs * min(typical, benchmark.sampling.max_tokens)
         hours = 0 if mini else _decoding_hours(tokens, e.student.active_parameters)
         return Estimate(tokens, hours, tokens * BYTES_A_TOKEN)

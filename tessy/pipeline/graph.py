@@ -209,9 +209,11 @@ def _sft(e: Experiment, data: Node, subject: Subject, name: str) -> Node:
 def _evaluate(e: Experiment, model: Node | None, key: str, subject: Subject, name: str) -> Node:
     benchmark: BenchmarkConfig = e.benchmarks[key]
     judge = dataclasses.asdict(e.judge)
-    del judge["workers"]
+    del judge["workers"], judge["testlib"]
+    asked = dataclasses.asdict(benchmark)
+    del asked["name"], asked["path"]  # the same data wherever it lies
     config: dict[str, Any] = {
-        "benchmark": {k: v for k, v in dataclasses.asdict(benchmark).items() if k != "name"},
+        "benchmark": asked,
         "engine": e.engine.kind,
         "judge": judge,
         "seed": e.seed,

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from eval.benchmarks import find_benchmark, kinds
+from eval.published import is_cached
 from tessy.checkpoints import locate
 from tessy.config import Experiment
 from tessy.dialects import DIALECTS
@@ -23,7 +25,6 @@ from tessy.synthesis.needs import NEEDS
 # What this version can do of what the configuration can say.
 ENGINES = ("transformers", "vllm")
 PREDICTORS = ("checkpoint", "train")
-BENCHMARKS = ("mini",)
 LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs and DeepSpeed
 
 
@@ -56,7 +57,7 @@ def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
     absent += [*_models(experiment, todo), *_not_in_this_version(experiment, todo)]
     absent += _questions(experiment, stages)
     _check_templates(experiment, todo)
-    absent += [*_disk(experiment, todo), *_sandbox(stages)]
+    absent += [*_benchmarks(experiment, todo), *_disk(experiment, todo), *_sandbox(stages)]
     return list(dict.fromkeys(absent))
 
 
@@ -115,6 +116,25 @@ def _package(name: str, purpose: str) -> Iterator[str]:
         yield f"the package {name}, for {purpose}"
 
 
+def _benchmarks(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
+    for key in {node.subject.benchmark or "": None for node in todo if node.stage == "evaluate"}:
+        config = e.benchmarks[key]
+        if config.path and not Path(config.path).expanduser().is_dir():
+            yield f"the folder benchmarks.{key}.path={config.path}"
+        if config.kind in kinds():
+            found = find_benchmark(config.kind)
+            for repository in found.repositories(config) if not config.path else ():
+                if not is_cached(repository):
+                    yield (
+                        f"the data set {repository}, for benchmark {key}; "
+                        f"run `hf download --repo-type dataset {repository}` "
+                        f"or set benchmarks.{key}.path to a folder that has it"
+                    )
+            packages = set(found.packages)
+            for name in sorted(packages - ({"rbx"} if e.judge.testlib else set())):
+                yield from _package(name, f"benchmark {key}; pip install -e '.[benchmarks]'")
+
+
 def _models(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
     needed = models(e, todo)
     with_weights = weights(e, todo)
@@ -164,7 +184,7 @@ def _not_in_this_version(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
             used.append(("teacher.dialect", e.teacher.dialect, tuple(DIALECTS)))
         if node.stage == "evaluate":
             kind = e.benchmarks[node.subject.benchmark or ""].kind
-            used.append(("benchmark", kind, BENCHMARKS))
+            used.append(("benchmark", kind, tuple(kinds())))
         for option, value, possible in used:
             if value not in possible:
                 yield f"{option}={value} is not in this version yet (it has {', '.join(possible)})"

@@ -97,19 +97,19 @@ def sft(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]
 
 def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Have a model answer a benchmark, and judge its answers."""
-    from eval.benchmarks import BENCHMARKS
+    from eval.benchmarks import find_benchmark
     from eval.run import evaluate as run
     from tessy.checkpoints import locate
     from tessy.engines import served_elsewhere
 
     benchmark = experiment.benchmarks[node.subject.benchmark or ""]
-    problems = BENCHMARKS[benchmark.kind].load(benchmark, node.subject.world)
+    loaded = find_benchmark(benchmark.kind).load(benchmark, node.subject.world)
     weights = not served_elsewhere(experiment.engine, experiment.serve)
     trained: Path | None = store.folder(node.parents[0]) / MODEL if node.parents else None
     return run(
         trained or locate(experiment.student.path, weights),
         experiment.student,
-        problems,
+        loaded.problems,
         benchmark,
         experiment.engine,
         experiment.serve,
@@ -117,6 +117,7 @@ def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, f
         experiment.seed,
         store.folder(node),
         node.label,
+        loaded.unjudged,
     )
 
 

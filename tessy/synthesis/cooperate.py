@@ -27,9 +27,9 @@ from tessy.boundary.spans import Context, Label, SpanReader
 from tessy.engines import Prompt, Request
 from tessy.errors import EngineError
 from tessy.records import Writer
+from tessy.repetition import REACH, repeats
 from tessy.synthesis.alignment import Tail
 from tessy.synthesis.parts import Cast, Task
-from tessy.synthesis.repetition import REACH, repeats
 
 End = Literal["cut", "closed", "length", "degenerate"]
 _WRONG: dict[Writer, Label] = {"student": "capability", "teacher": "style"}

@@ -15,8 +15,8 @@ from tessy.config import MethodConfig, ModelConfig, SamplingConfig
 from tessy.dialects.base import Dialect
 from tessy.engines import Engine, Request
 from tessy.records import Finish, Message, Question, Span, Trajectory, Writer
+from tessy.repetition import repeats
 from tessy.synthesis.admission import Admission
-from tessy.synthesis.repetition import repeats
 
 Key = tuple[str, int]  # question_id and repeat of a sample
 Sources = Mapping[str, Mapping[Key, Trajectory]]  # finished samples by the kind of their method

@@ -1,5 +1,7 @@
 """Run a command as a user without any privilege: `python as_user.py COMMAND ...` (as root).
 
+Its home, and so its cache of compiled programs, is an empty folder that is gone afterwards.
+
 Where the interpreter or the project lie below a folder that only root may enter, this process's
 own mount namespace shows them under the same paths in an enterable one; the host keeps its own.
 """
@@ -7,7 +9,9 @@ own mount namespace shows them under the same paths in an enterable one; the hos
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from eval.judge.box import kernel
@@ -16,6 +20,13 @@ USER = 54321
 
 
 def main() -> None:
+    home = tempfile.mkdtemp()
+    os.chown(home, USER, USER)
+    process = os.fork()
+    if process:
+        _, status = os.waitpid(process, 0)
+        shutil.rmtree(home)
+        sys.exit(os.waitstatus_to_exitcode(status))
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     project = str(Path(__file__).resolve().parents[2])
@@ -24,7 +35,8 @@ def main() -> None:
     os.setgroups([])
     os.setresgid(USER, USER, USER)
     os.setresuid(USER, USER, USER)
-    os.environ["HOME"] = "/tmp"
+    os.environ["HOME"] = home
+    os.environ.pop("XDG_CACHE_HOME", None)
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     os.execv(sys.argv[1], sys.argv[1:])
 

@@ -36,7 +36,7 @@ def test_right_program_is_accepted_on_all_tests() -> None:
     got = judge(SUM, "print(sum(map(int, input().split())))", LIMITS)
     assert got.passed and got.message == ""
     assert [r.verdict for r in got.runs] == ["accepted"] * 3
-    assert [r.stdout for r in got.runs] == ["3\n", "11\n", "0\n"]
+    assert [r.stdout for r in got.runs] == [b"3\n", b"11\n", b"0\n"]
     assert all(0 < r.cpu_ms < 500 and 0 < r.memory_kb < 64_000 for r in got.runs)
 
 
@@ -105,8 +105,8 @@ def test_programs_run_as_scripts_do(source: str) -> None:
 
 def test_traceback_names_the_programs_own_line() -> None:
     (run,) = run_python("import sys\nsys.stderr = sys.stdout\ndef f(): 1 / 0\nf()", [""], LIMITS)
-    assert "box" not in run.stdout
-    assert 'File "main.py", line 4, in <module>' in run.stdout
+    assert b"box" not in run.stdout
+    assert b'File "main.py", line 4, in <module>' in run.stdout
 
 
 def test_hash_order_is_the_same_every_time() -> None:
@@ -193,7 +193,7 @@ def test_many_threads_judge_at_once() -> None:
 def test_large_input_and_output_pass_whole() -> None:
     data = "".join(f"{i}\n" for i in range(100_000))
     (run,) = run_python("import sys; sys.stdout.write(sys.stdin.read())", [data], LIMITS)
-    assert run.stdout == data
+    assert run.stdout.decode() == data
 
 
 def test_filter_is_refused_for_other_machines() -> None:

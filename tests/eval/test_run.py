@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from eval.benchmarks import find_benchmark
-from eval.run import JOURNAL, evaluate
+from eval.answers import record
+from eval.benchmarks import Loaded, find_benchmark
+from eval.judge.spec import Judgement
+from eval.run import JOURNAL, UNJUDGED, evaluate
 from tessy.checkpoints import locate
 from tessy.config import (
     BenchmarkConfig,
@@ -17,27 +20,34 @@ from tessy.config import (
     SamplingConfig,
     ServeConfig,
 )
-from tessy.errors import ArtifactError
-from tessy.records import JudgedAnswer, dump_line, read_jsonl
+from tessy.engines.base import Completion
+from tessy.errors import ArtifactError, DataError
+from tessy.records import JudgedAnswer, Problem, dump_line, read_jsonl
+from tests.eval import kinds
+from tests.eval.fixtures import ojbench
 
 BENCHMARK = BenchmarkConfig(
     "mini", "mini", runs=2, problems=6, sampling=SamplingConfig(max_tokens=320)
 )
-PROBLEMS = find_benchmark(BENCHMARK).load(BENCHMARK, 0)
+LOADED = find_benchmark("mini").load(BENCHMARK, 0)
+PROBLEMS = LOADED.problems
 
 
-def run(folder: Path) -> dict[str, float | int]:
+def run(
+    folder: Path, benchmark: BenchmarkConfig = BENCHMARK, loaded: Loaded = LOADED
+) -> dict[str, float | int]:
     return evaluate(
         model_path=locate("mini:student"),
         model=ModelConfig("student", "mini:student", "qwen3", 1e6, 1e6, 1024),
-        problems=PROBLEMS,
-        benchmark=BENCHMARK,
+        problems=loaded.problems,
+        benchmark=benchmark,
         engine=EngineConfig("transformers", "cpu", batch_size=8, threads=1),
         serve=ServeConfig(),
         judge=JudgeConfig(),
         seed=5,
         folder=folder,
         label="test",
+        unjudged=loaded.unjudged,
     )
 
 
@@ -103,3 +113,51 @@ def test_a_journal_of_other_problems_is_refused(tmp_path: Path) -> None:
     (tmp_path / JOURNAL).write_text(dump_line(stranger))
     with pytest.raises(ArtifactError, match="other problems"):
         run(tmp_path)
+
+
+def test_what_cannot_be_judged_is_listed_and_counts_if_its_benchmark_says_so(
+    tmp_path: Path,
+) -> None:
+    kinds.need_testlib()
+    data = ojbench.make(tmp_path / "data")
+    sampling = SamplingConfig(max_tokens=40)
+    config = BenchmarkConfig("oj", "ojbench", runs=2, path=str(data), sampling=sampling)
+    loaded = find_benchmark("ojbench").load(config, 0)
+    counts = run(tmp_path / "out", config, loaded)
+    assert (counts["problems"], counts["answers"], counts["generated"]) == (5, 10, 8)
+    assert (counts["unjudged_counted"], counts["unjudged_left_out"]) == (1, 1)
+    assert counts["verdict_judge_fault"] == counts["finish_failed"] == 2
+    answers = list(read_jsonl(tmp_path / "out" / JOURNAL, JudgedAnswer))
+    assert [a.problem_id for a in answers if a.verdict == "judge_fault"] == ["one2023_B"] * 2
+    assert "custom_judge is not supported" in answers[-1].message
+    assert {(a.difficulty, a.split) for a in answers} == {("easy", "NOI"), ("easy", "ICPC")}
+    listed = [json.loads(line) for line in (tmp_path / "out" / UNJUDGED).read_text().splitlines()]
+    assert [(u["problem_id"], u["counts"]) for u in listed] == [
+        ("one2023_B", True),
+        ("nwerc2023_H", False),
+    ]
+    before = (tmp_path / "out" / JOURNAL).read_bytes()
+    assert run(tmp_path / "out", config, loaded)["generated"] == 0
+    assert (tmp_path / "out" / JOURNAL).read_bytes() == before
+
+
+def test_a_benchmark_of_which_nothing_can_be_judged_is_an_error(tmp_path: Path) -> None:
+    loaded = Loaded((), ())
+    with pytest.raises(DataError, match="no problem of benchmark mini can be judged"):
+        run(tmp_path, BENCHMARK, loaded)
+
+
+@pytest.mark.parametrize(
+    ("finish", "text", "expected"),
+    [
+        ("stop", "I see. " * 40, "complete"),
+        ("length", "I see, and I go on to say what I see. " * 40, "degenerate"),
+        ("length", " ".join(map(str, range(400))), "length"),
+    ],
+)
+def test_an_answer_that_ran_in_circles_to_the_limit_is_degenerate(
+    finish: str, text: str, expected: str
+) -> None:
+    completion = Completion((1, 2), finish)  # type: ignore[arg-type]
+    got = record(Problem("p", ""), 0, completion, text, Judgement("no_code"), {})
+    assert got.finish == expected

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from eval.score import interval, paired_difference, pass_at_1, pass_at_k
+from eval.score import interval, paired_difference, paired_p_value, pass_at_1, pass_at_k
 from tessy.errors import DataError
 
 RESAMPLES = 1000
@@ -164,3 +164,25 @@ def test_ten_thousand_resamples_of_five_worlds_take_seconds_at_most() -> None:
     started = time.perf_counter()
     interval(passed, 10_000)
     assert time.perf_counter() - started < 5
+
+
+def test_the_randomization_test_agrees_with_the_exact_sign_test() -> None:
+    """With one answer a problem and only wins, p is that all signs agree: 2 / 2 ** n."""
+    for wins in (1, 3, 6):
+        a = np.ones((20, 1))
+        b = np.ones((20, 1))
+        b[:wins] = 0
+        p = paired_p_value({0: [a]}, {0: [b]}, flips=20_000)
+        assert p == pytest.approx(2 / 2**wins, abs=0.01)
+        assert p == paired_p_value({0: [b]}, {0: [a]}, flips=20_000)
+    assert paired_p_value({0: [a]}, {0: [a]}) == 1.0
+
+
+def test_the_randomization_test_rarely_rejects_what_is_true() -> None:
+    rng = np.random.default_rng(11)
+    rejected = 0
+    for _ in range(200):
+        level = rng.random((60, 1))
+        a, b = (rng.random((60, 4)) < level for _ in range(2))
+        rejected += paired_p_value({0: [a]}, {0: [b]}, flips=500) <= 0.05
+    assert 0 < rejected / 200 <= 0.09

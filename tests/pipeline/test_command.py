@@ -62,7 +62,7 @@ def test_the_paper_without_gpu_and_models_is_one_error_that_names_them_all(tmp_p
         "the package vllm",
         "hf download Qwen/Qwen3-8B",
         "hf download openai/gpt-oss-120b",
-        "benchmark=ojbench is not in this version",
+        "hf download --repo-type dataset He-Ren/OJBench_testdata",
         "experiment=mini",
     ):
         assert said in done.stderr

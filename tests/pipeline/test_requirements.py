@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from eval.benchmarks import BENCHMARKS
 from tessy.checkpoints import MINI
 from tessy.config import Experiment
 from tessy.dialects import DIALECTS
@@ -18,7 +17,6 @@ Compose = Callable[..., Experiment]
 
 
 def test_this_versions_parts_are_the_registered_ones() -> None:
-    assert set(requirements.BENCHMARKS) == set(BENCHMARKS)
     assert set(requirements.DIALECTS) == set(DIALECTS)
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tessy.dialects import load_dialect
 from tessy.dialects.base import Dialect
+from tessy.repetition import repeats
 from tessy.synthesis.alignment import Tail
-from tessy.synthesis.repetition import repeats
 
 
 @pytest.fixture(scope="module")

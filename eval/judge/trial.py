@@ -1,0 +1,75 @@
+"""How programs are isolated on this machine, found out by running one that tries to look around."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from functools import cache
+
+from eval.judge import python_box
+from eval.judge.boxes import Job, open_box
+from eval.judge.isolation import Isolation, candidates, hints, sweep
+from eval.judge.languages import setting_for
+from eval.judge.launcher import find_launcher
+from eval.judge.spec import Limits, Program
+from eval.judge.verdicts import Reply
+from tessy.errors import SandboxError
+
+_PROBE = """
+import os, socket
+import bisect, collections, decimal, fractions, functools, hashlib, heapq, itertools, json, math
+import random, re, string, struct, zlib
+seen = [p for p in ("/etc", "/proc/self", "/home", "/usr/bin", "/tmp/..data") if os.path.exists(p)]
+try:
+    socket.socket()
+    seen.append("network")
+except PermissionError:
+    pass
+print(*seen or ["boxed"], input())
+"""
+_SEEN = {"podman": b"/etc /proc/self well\n"}  # a container's own
+_PROBE_LIMITS = Limits(10, 30, 256, 64, 4, stack_mb=64)
+
+_lock = threading.Lock()
+
+
+def check_isolation() -> Isolation:
+    """How programs are isolated on this machine; tried once, with a real program.
+
+    Raises:
+        SandboxError: nothing isolates here; says what to enable. Programs are never run without.
+    """
+    with _lock:
+        return _checked_isolation()
+
+
+@cache
+def _checked_isolation() -> Isolation:
+    refused = []
+    for isolation in candidates() if sys.platform == "linux" else []:
+        if isolation.kind in ("bubblewrap", "podman") and find_launcher() is None:
+            continue
+        try:
+            reply = _try(isolation)
+        except SandboxError as error:
+            refused.append(f"{isolation.kind}: {error.what}")
+            continue
+        if reply.stdout == _SEEN.get(isolation.kind, b"boxed well\n"):
+            for sentence in isolation.weaker:
+                logging.getLogger(__name__).warning("sandbox: %s", sentence)
+            sweep(isolation)
+            return isolation
+        seen = (reply.stdout or reply.stderr).decode(errors="replace").strip()
+        refused.append(f"{isolation.kind}: a trial program saw {seen}")
+    reasons = "; ".join(refused) or f"no namespaces on {sys.platform}"
+    raise SandboxError(f"programs cannot be isolated on this machine ({reasons})", hints())
+
+
+def _try(isolation: Isolation) -> Reply:
+    if find_launcher() is None:
+        return python_box.run_once(isolation, _PROBE, b"well", _PROBE_LIMITS)
+    program = Program("python", _PROBE)
+    with open_box(isolation, setting_for(program, _PROBE_LIMITS, isolation)) as box:
+        code = box.run(Job(program=_PROBE.encode(), compiles=True), _PROBE_LIMITS)
+        return box.run(Job(program=code.stdout, stdin=b"well"), _PROBE_LIMITS)
