@@ -230,6 +230,7 @@ class TrackingConfig:
     kind: Literal["none", "wandb"] = "wandb"
     project: str = "tessy"
     entity: str = ""  # W&B team; empty is the default of the account
+    examples: int = 32  # trajectories or judged answers that a stage logs in full
 
 
 @dataclass(frozen=True)
@@ -297,6 +298,8 @@ def check(experiment: Experiment) -> None:
         raise ConfigError(
             f"name={e.name!r} is no name for a folder", "use letters, digits, '-', '_' and '.'"
         )
+    if e.tracking.examples < 0:
+        raise ConfigError(f"tracking.examples={e.tracking.examples} is negative", "use 0 for none")
     if e.mini.seeds and e.questions.source != "mini":
         raise ConfigError(
             f"mini.seeds={list(e.mini.seeds)} without the miniature world",
