@@ -115,9 +115,8 @@ class StageLog:
         import wandb
 
         rows = map(cells, drawn(items, self.examples, self.run.id))
-        self._table(
-            name, titles, ([*first, wandb.Html(last, inject=False)] for *first, last in rows)
-        )
+        data = [[*first, wandb.Html(last, inject=False)] for *first, last in rows]
+        self.run.log({name: wandb.Table(columns=list(titles), data=data)})
 
     def _table(self, name: str, titles: Sequence[str], rows: Iterable[list[Any]]) -> None:
         import wandb

@@ -214,7 +214,7 @@ def test_an_artifact_is_a_reference_and_parents_are_named(worked: tuple[Path, An
     [run] = [r.run for r in records if r.HasField("run")]
     settings = {item.key: json.loads(item.value_json) for item in run.config.update}
     assert settings["parents"] == ["questions/q-1"]
-    [logged] = [r.request.log_artifact.artifact for r in records if r.HasField("request")][:1]
+    [logged] = [r.artifact for r in records if r.artifact.name == "synthesize-aaa111"]
     [entry] = logged.manifest.contents
     assert entry.ref == (worked[0] / "outputs" / "artifacts").as_uri() and not entry.local_path
     assert (logged.type, json.loads(logged.metadata)) == ("synthesize", {"counts": {"samples": 40}})
