@@ -96,17 +96,19 @@ def _job(
 
 def _run_sweep(sweep: Sweep, main: Callable[[], None], conf: Path) -> int:
     """Run the jobs and conclude, also when their launcher gives up; how many failed."""
+    from tessy.pipeline.lock import locked
     from tessy.pipeline.sweep import conclude
 
     # Launchers start processes that must find tessy, also where it is not installed.
     found = [str(conf.parent), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, found))
-    sweep.begin()
-    try:
-        main()
-    except Exception as error:  # such as a worker that the kernel killed
-        _say(error, debug=False)
-    return conclude(sweep)
+    with locked(sweep.folder):  # the same sweep, started twice
+        sweep.begin()
+        try:
+            main()
+        except Exception as error:  # such as a worker that the kernel killed
+            _say(error, debug=False)
+        return conclude(sweep)
 
 
 def _sweep(overrides: Sequence[Override], arguments: Sequence[str], conf: Path) -> Sweep | None:

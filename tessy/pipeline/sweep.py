@@ -77,8 +77,8 @@ class Sweep:
     def begin(self) -> None:
         """Forget what an earlier run of the same sweep left."""
         with storage_errors(self.folder):
-            shutil.rmtree(self.folder, ignore_errors=True)
-            (self.folder / "jobs").mkdir(parents=True)
+            shutil.rmtree(self.folder / "jobs", ignore_errors=True)
+            (self.folder / "jobs").mkdir()
 
 
 def record(
