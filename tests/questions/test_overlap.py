@@ -51,9 +51,9 @@ def test_the_shared_words_are_named() -> None:
 
 
 def test_a_phrase_of_many_questions_does_not_count_but_what_stands_beside_it_does() -> None:
-    problems = [("p", f"{PHRASE} {' '.join(words(9, 30))}")]
+    problems = [("p", f"{PHRASE} {' '.join(words(99, 30))}")]
     many = [f"{PHRASE} {' '.join(words(seed, 30))}" for seed in range(11)]
-    copy = f"{PHRASE} {' '.join(words(9, 30))}"
+    copy = f"{PHRASE} {' '.join(words(99, 30))}"
     assert contaminated([*many, copy], problems) == [None] * 11 + ["p"]
     assert contaminated(many[:10], problems) == ["p"] * 10  # ten are not many
 
