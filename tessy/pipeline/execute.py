@@ -28,7 +28,6 @@ from tessy.pipeline.requirements import require
 from tessy.pipeline.stages import ANSWERS, STAGE_FUNCTIONS, TRAJECTORIES
 from tessy.pipeline.store import Manifest, Store
 from tessy.pipeline.tracking import StageLog, Tracker
-from tessy.records import JudgedAnswer, Trajectory, read_jsonl
 from train.curve import CURVE, read_curve
 
 
@@ -113,12 +112,12 @@ def _log(log: StageLog, manifest: Manifest, folder: Path) -> None:
     if manifest.stage == "sft":
         log.curve(read_curve(folder / CURVE))
     elif manifest.stage == "synthesize":
-        log.trajectories(read_jsonl(folder / TRAJECTORIES, Trajectory))
+        log.trajectories(folder / TRAJECTORIES)
     elif manifest.stage == "evaluate":
-        log.predictions(read_jsonl(folder / ANSWERS, JudgedAnswer))
+        log.predictions(folder / ANSWERS)
     log.summary({**manifest.counts, "seconds": manifest.seconds})
     about = {k: v for k, v in dataclasses.asdict(manifest).items() if k != "files"}
-    log.artifact(folder, manifest.stage, about)
+    log.artifact(folder, [file["path"] for file in manifest.files], manifest.stage, about)
 
 
 def _print_table(experiment: Experiment, console: Console) -> None:

@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 
 from tessy.config import TrackingConfig
 from tessy.pipeline.tracking_html import answer_cells, drawn, trajectory_cells
-from tessy.records import JudgedAnswer, Trajectory
+from tessy.records import JudgedAnswer, Record, Trajectory, parse_line
 
-T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 CONNECT_SECONDS = 30.0  # how long an online run may take to start before it is written offline
 
@@ -80,21 +80,32 @@ class StageLog:
             if "method" in row:
                 self.run.summary.update(_figures(row, f"{row['job']}/{row['method']}"))
 
-    def predictions(self, answers: Iterable[JudgedAnswer]) -> None:
-        """Some answers of an evaluation, with their verdicts."""
+    def predictions(self, path: Path) -> None:
+        """Some answers of an evaluation, with their verdicts.
+
+        Args:
+            path: JSON lines of `JudgedAnswer`.
+        """
         titles = ("problem", "run", "verdict", "passed", "tokens", "finish", "response")
-        self._drawn("predictions", titles, answers, answer_cells)
+        self._drawn("predictions", titles, path, JudgedAnswer, answer_cells)
 
-    def trajectories(self, samples: Iterable[Trajectory]) -> None:
-        """Some synthesized samples, their spans coloured by writer."""
+    def trajectories(self, path: Path) -> None:
+        """Some synthesized samples, their spans coloured by writer.
+
+        Args:
+            path: JSON lines of `Trajectory`.
+        """
         titles = ("question", "repeat", "finish", "tokens", "by_teacher", "response")
-        self._drawn("trajectories", titles, samples, trajectory_cells)
+        self._drawn("trajectories", titles, path, Trajectory, trajectory_cells)
 
-    def artifact(self, folder: Path, stage: str, metadata: Mapping[str, Any]) -> None:
-        """Name the folder that a node has made; its files stay where they are.
+    def artifact(
+        self, folder: Path, files: Iterable[str], stage: str, metadata: Mapping[str, Any]
+    ) -> None:
+        """Name the files that a node has made; they stay where they are, unread.
 
         Args:
             folder: of the artifact.
+            files: their paths in it.
             stage: the type of the W&B artifact.
             metadata: what its manifest says.
         """
@@ -103,18 +114,26 @@ class StageLog:
         import wandb
 
         made = wandb.Artifact(self.run.id, stage, metadata=dict(metadata))
-        made.add_reference(folder.absolute().as_uri(), checksum=False)
+        for name in files:
+            made.add_reference((folder / name).absolute().as_uri(), name, checksum=False)
         self.run.log_artifact(made)
 
     def _drawn(
-        self, name: str, titles: Sequence[str], items: Iterable[T], cells: Callable[[T], list[Any]]
+        self,
+        name: str,
+        titles: Sequence[str],
+        path: Path,
+        kind: type[R],
+        cells: Callable[[R], list[Any]],
     ) -> None:
-        """A table of `examples` of the items, the last cell of each being HTML."""
+        """A table of `examples` of a file's records, the last cell of each being HTML."""
         if self.run is None or not self.examples:
             return
         import wandb
 
-        rows = map(cells, drawn(items, self.examples, self.run.id))
+        with path.open(encoding="utf-8") as file:
+            lines = drawn(file, self.examples, self.run.id)
+        rows = (cells(parse_line(line, kind, str(path))) for line in lines)
         data = [[*first, wandb.Html(last, inject=False)] for *first, last in rows]
         self.run.log({name: wandb.Table(columns=list(titles), data=data)})
 

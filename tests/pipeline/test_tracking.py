@@ -55,7 +55,14 @@ WORK = """
     from pathlib import Path
     from tessy.config import TrackingConfig
     from tessy.pipeline.tracking import Tracker
+    from tessy.journal import replace_lines
+    from tessy.records import dump_line
     from tests.pipeline.test_tracking import ANSWERS, ROWS, SAMPLES
+
+    def stored(records):
+        path = Path(sys.argv[1]) / "records.jsonl"
+        replace_lines(path, map(dump_line, records))
+        return path
 
     tracker = Tracker(TrackingConfig(), Path(sys.argv[1]), "mini")
     with tracker.stage("sft", "tessy-s0", "abc123", {"train": {"epochs": 2}}) as log:
@@ -64,11 +71,11 @@ WORK = """
     with tracker.stage("report", "mini", "def456", {}) as log:
         log.results(ROWS)
     with tracker.stage("synthesize", "tessy", "aaa111", {"parents": ["questions/q-1"]}) as log:
-        log.trajectories(SAMPLES)
-        (Path(sys.argv[1]) / "artifacts").mkdir()
-        log.artifact(Path(sys.argv[1]) / "artifacts", "synthesize", {"counts": {"samples": 40}})
+        log.trajectories(stored(SAMPLES))
+        about = {"counts": {"samples": 40}}
+        log.artifact(Path(sys.argv[1]), ["records.jsonl"], "synthesize", about)
     with tracker.stage("evaluate", "base", "bbb222", {}) as log:
-        log.predictions(ANSWERS)
+        log.predictions(stored(ANSWERS))
     rows = [{"job": "mini-a", "state": "done"} | row for row in ROWS]
     rows += [{"job": "mini-b", "state": "failed", "error": "no disk"}]
     with tracker.stage("compare", "mini", "ccc333", {}, failed=True) as log:
@@ -176,35 +183,33 @@ def test_results_table_is_stored(worked: tuple[Path, Any]) -> None:
     assert [row[0] for row in table["data"]] == ["base", "tessy"]
 
 
-def table(folder: Path, identity: str, name: str) -> dict[str, Any]:
-    [path] = folder.glob(f"outputs/wandb/*-{identity}/files/media/table/{name}*.json")
-    stored: dict[str, Any] = json.loads(path.read_text())
-    return stored
-
-
-def html(folder: Path, identity: str, cell: dict[str, Any]) -> str:
-    [path] = folder.glob(f"outputs/wandb/*-{identity}/files/{cell['path']}")
-    return path.read_text()
+def uploads(folder: Path, identity: str, table: str) -> dict[str, str]:
+    """The texts that `wandb sync` would upload for a table: itself, and the HTML of its cells."""
+    records = read_back(folder, identity)
+    [logged] = [r.artifact for r in records if r.artifact.name == f"run-{identity}-{table}"]
+    return {file.path: Path(file.local_path).read_text() for file in logged.manifest.contents}
 
 
 def test_trajectories_are_drawn_and_coloured_by_writer(worked: tuple[Path, Any]) -> None:
-    stored = table(worked[0], "synthesize-aaa111", "trajectories")
+    files = uploads(worked[0], "synthesize-aaa111", "trajectories")
+    stored = json.loads(files["trajectories.table.json"])
     assert stored["columns"][:5] == ["question", "repeat", "finish", "tokens", "by_teacher"]
     repeats = [row[1] for row in stored["data"]]
     assert len(set(repeats)) == 32 and repeats == sorted(repeats)  # of 40
     assert all(row[3:5] == [5, 3] for row in stored["data"])
-    page = html(worked[0], "synthesize-aaa111", stored["data"][0][5])
+    page = files[stored["data"][0][5]["path"]]
     for writer, text in (("student", "Okay &lt;b&gt;"), ("teacher", "sum it")):
         assert re.search(f'<span style="background:{COLOURS[writer]}" [^>]*>{text}</span>', page)
 
 
 def test_predictions_have_their_verdicts(worked: tuple[Path, Any]) -> None:
-    stored = table(worked[0], "evaluate-bbb222", "predictions")
+    files = uploads(worked[0], "evaluate-bbb222", "predictions")
+    stored = json.loads(files["predictions.table.json"])
     assert [row[:4] for row in stored["data"]] == [
         ["p0", 0, "accepted", True],
         ["p1", 0, "wrong_answer", False],
     ]
-    first, second = (html(worked[0], "evaluate-bbb222", row[6]) for row in stored["data"])
+    first, second = (files[row[6]["path"]] for row in stored["data"])
     assert PASSED in first and "print(1&lt;2)" in first
     assert FAILED in second and "wrong answer</b>: 1 is not &lt;2&gt;" in second
 
@@ -216,12 +221,13 @@ def test_an_artifact_is_a_reference_and_parents_are_named(worked: tuple[Path, An
     assert settings["parents"] == ["questions/q-1"]
     [logged] = [r.artifact for r in records if r.artifact.name == "synthesize-aaa111"]
     [entry] = logged.manifest.contents
-    assert entry.ref == (worked[0] / "outputs" / "artifacts").as_uri() and not entry.local_path
+    assert entry.ref == (worked[0] / "outputs" / "records.jsonl").as_uri() and not entry.local_path
     assert (logged.type, json.loads(logged.metadata)) == ("synthesize", {"counts": {"samples": 40}})
 
 
 def test_a_sweep_ends_with_one_comparison(worked: tuple[Path, Any]) -> None:
-    stored = table(worked[0], "compare-ccc333", "comparison")
+    files = uploads(worked[0], "compare-ccc333", "comparison")
+    stored = json.loads(files["comparison.table.json"])
     job, method = (stored["columns"].index(name) for name in ("job", "method"))
     assert [(row[job], row[method]) for row in stored["data"]] == [
         ("mini-a", "base"),
