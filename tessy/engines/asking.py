@@ -154,7 +154,7 @@ async def ask_all(
     with bar:
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(at_once, total - len(answers.by_key))):
+                for _ in range(min(at_once, total)):
                     group.create_task(work())
         except BaseExceptionGroup as faults:
             raise faults.exceptions[0] from None

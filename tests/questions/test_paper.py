@@ -58,7 +58,7 @@ def config(tmp_path: Path) -> QuestionsConfig:
     """Three files: 12 rows of 4 questions, one of them nearly a repetition."""
     folder = open_thoughts(tmp_path / "ot", [SUM, SORT])
     open_thoughts(folder, [REVIEW, SORT])
-    near = GRAPH.replace("Each query names", "Every query names")
+    near = GRAPH.replace("the output.", "the screen.")
     other = nemotron(tmp_path / "nemotron", [GRAPH, near, SUM.upper(), "-"])
     return QuestionsConfig("paper", 10, 3, "", "fail", str(folder), str(other), selection_tokens=40)
 
