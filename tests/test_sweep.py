@@ -85,7 +85,7 @@ def test_a_failed_job_is_repeated_by_the_command_that_is_printed(swept: tuple[Pa
     assert len(commands) == 2
     python, script, *arguments = shlex.split(commands[0])
     assert (python, script) == ("python", "run.py")
-    assert "student.path=mini:nobody" in arguments and "train.learning_rate=0.001" in arguments
+    assert r"student.path=mini\:nobody" in arguments and "train.learning_rate=0.001" in arguments
     again = run(folder, *arguments)
     assert again.returncode == 1 and "no miniature checkpoint 'nobody'" in again.stderr
     mended = [a.replace("nobody", "student") for a in arguments if not a.startswith("name=")]

@@ -27,6 +27,7 @@ from tessy.questions.published import (
     NEMOTRON,
     OPEN_THOUGHTS,
     Published,
+    count_rows,
     data_files,
     locate_data,
     read_questions,
@@ -158,13 +159,14 @@ def _load(config: QuestionsConfig, folder: Path, label: str) -> None:
         kept = stack.enter_context((folder / CANDIDATES).open("w+b"))
         removed = stack.enter_context((folder / DUPLICATES).open("w", encoding="utf-8"))
         pool = _Candidates(kept, removed, config.near_duplicates, counts)
-        bar = stack.enter_context(progress.bar(len(files), f"{label} load", "files"))
+        total = sum(count_rows(path) for path, _ in files)
+        bar = stack.enter_context(progress.bar(total, f"{label} load", "rows"))
         for path, of in files:
             for question in read_questions(path, of, counts):
                 pool.add(question)
-                if counts["rows"] % 1000 == 0:
-                    bar.set_postfix_str(f"{counts['candidates']} of {counts['rows']} rows")
-            bar.update()
+                bar.set_postfix_str(f"{counts['candidates']:,} different", refresh=False)
+                bar.update(counts["rows"] - bar.n)
+        bar.update(counts["rows"] - bar.n)
     if not counts["candidates"]:
         raise DataError(
             f"there is no question about code in {counts['rows']} rows of {len(files)} files",

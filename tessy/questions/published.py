@@ -74,6 +74,20 @@ def data_files(folder: Path, of: Published) -> list[Path]:
     )
 
 
+def count_rows(path: Path) -> int:
+    """The rows of a file, without reading them."""
+    if path.suffix == ".parquet":
+        import pyarrow
+        from pyarrow import parquet
+
+        try:
+            return int(parquet.read_metadata(path).num_rows)
+        except (OSError, pyarrow.ArrowException) as error:
+            raise _unreadable(path, error) from error
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
 def read_questions(path: Path, of: Published, counts: Counter[str]) -> Iterator[Question]:
     """The questions about code of one file.
 
@@ -120,10 +134,14 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
         pyarrow.ArrowException,
         DatasetGenerationError,
     ) as error:
-        raise DataError(
-            f"{path} cannot be read ({str(error) or type(error).__name__:.200})",
-            "download the file again, or take it out of the folder",
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path} cannot be read ({str(error) or type(error).__name__:.200})",
+        "download the file again, or take it out of the folder",
+    )
 
 
 def _asked(row: Mapping[str, Any]) -> str | None:
