@@ -9,23 +9,16 @@ A problem of fewer words is found where a question has all of them in a row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from tessy.questions.shingles import Hashes, ngram_hashes, text_words, word_hashes
+from tessy.questions.shingles import ngram_hashes, text_words, word_hashes
 
 SHORTEST = 5  # words; a problem of fewer is found only where it is all of a question
 
 
-@dataclass(frozen=True)
-class Hit:
-    """N-grams that a question shares with problems, and where it has them."""
-
-    hashes: Hashes
-    lengths: tuple[int, ...]  # words of each
-    starts: tuple[int, ...]  # the word of the question with which each begins
+# N-grams that a question shares with problems: where each begins, in words, and its length.
+Hits = Mapping[int, tuple[int, int]]
 
 
 @dataclass
@@ -40,7 +33,6 @@ class Overlap:
     n: int
     common: int
     _problems: dict[int, dict[int, str]] = field(default_factory=dict)  # by length, by n-gram
-    _sorted: dict[int, Hashes] = field(default_factory=dict)
     _questions: Counter[int] = field(default_factory=Counter)
 
     def add_problems(self, problems: Iterable[tuple[str, str]]) -> int:
@@ -55,33 +47,28 @@ class Overlap:
             known = self._problems.setdefault(length, {})
             for ngram in ngram_hashes(hashes, length).tolist():
                 known.setdefault(ngram, name)
-        self._sorted = {k: np.sort(np.fromiter(v, np.uint64)) for k, v in self._problems.items()}
         return empty
 
-    def look(self, text: str) -> Hit | None:
-        """The n-grams that a question shares with problems, which are counted; None for none."""
+    def look(self, text: str) -> Hits:
+        """The n-grams that a question shares with problems, which are counted."""
         hashes = word_hashes(text_words(text))
         found: dict[int, tuple[int, int]] = {}
-        for length, known in self._sorted.items():
+        for length, known in self._problems.items():
             if length < SHORTEST and length != len(hashes):
                 continue
-            ngrams = ngram_hashes(hashes, length)
-            place = np.minimum(np.searchsorted(known, ngrams), len(known) - 1)
-            for start in np.flatnonzero(known[place] == ngrams).tolist():
-                found.setdefault(int(ngrams[start]), (length, start))
-        if not found:
-            return None
+            for start, ngram in enumerate(ngram_hashes(hashes, length).tolist()):
+                if ngram in known:
+                    found.setdefault(ngram, (start, length))
         self._questions.update(found.keys())
-        lengths, starts = zip(*found.values(), strict=True)
-        return Hit(np.fromiter(found, np.uint64), lengths, starts)
+        return found
 
-    def contaminates(self, hit: Hit) -> tuple[str, int, int] | None:
+    def contaminates(self, hits: Hits) -> tuple[str, int, int] | None:
         """Of a question's n-grams the first that counts, once all questions were looked at.
 
         Returns:
             The problem's name, the n-gram's first word in the question, and its length.
         """
-        for ngram, length, start in zip(hit.hashes.tolist(), hit.lengths, hit.starts, strict=True):
+        for ngram, (start, length) in hits.items():
             if self._questions[ngram] <= self.common:
                 return self._problems[length][ngram], start, length
         return None

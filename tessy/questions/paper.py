@@ -22,7 +22,7 @@ from tessy.engines.loop import run
 from tessy.errors import ConfigError, DataError
 from tessy.journal import replace_lines
 from tessy.questions.duplicates import Duplicates
-from tessy.questions.overlap import Hit, Overlap, shared_words
+from tessy.questions.overlap import Hits, Overlap, shared_words
 from tessy.questions.published import (
     NEMOTRON,
     OPEN_THOUGHTS,
@@ -118,16 +118,16 @@ def draw(
     """
     overlap = Overlap(config.overlap_words, config.common_overlap)
     empty = overlap.add_problems(problems)
-    hits: dict[int, Hit] = {}
+    hits: dict[int, Hits] = {}
     places: list[int] = []
     with (pool / QUESTIONS).open("rb") as file:
         with progress.bar(_size(file), f"{label} overlap", "bytes") as bar:
             for place, question in _at_places(file):
                 places.append(place)
-                if hit := overlap.look(question.prompt):
-                    hits[place] = hit
+                if found := overlap.look(question.prompt):
+                    hits[place] = found
                 bar.update(file.tell() - place)
-        removed = [_removed(file, place, hit, overlap) for place, hit in hits.items()]
+        removed = [_removed(file, place, found, overlap) for place, found in hits.items()]
         listed = {place: r for place, r in zip(hits, removed, strict=True) if r is not None}
         replace_lines(folder / CONTAMINATED, map(dump_line, listed.values()))
         left = [place for place in places if place not in listed]
@@ -254,8 +254,8 @@ def _candidates(folder: Path) -> Iterator[Question]:
     return read_jsonl(folder / CANDIDATES, Question)
 
 
-def _removed(file: IO[bytes], place: int, hit: Hit, overlap: Overlap) -> Removed | None:
-    found = overlap.contaminates(hit)
+def _removed(file: IO[bytes], place: int, hits: Hits, overlap: Overlap) -> Removed | None:
+    found = overlap.contaminates(hits)
     if found is None:
         return None
     question = _question_at(file, place)

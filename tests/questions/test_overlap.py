@@ -24,7 +24,7 @@ def contaminated(
     overlap = Overlap(n, common)
     overlap.add_problems(problems)
     hits = [overlap.look(question) for question in questions]
-    found = [overlap.contaminates(hit) if hit else None for hit in hits]
+    found = [overlap.contaminates(hit) for hit in hits]
     return [f and f[0] for f in found]
 
 
@@ -43,9 +43,7 @@ def test_the_shared_words_are_named() -> None:
     problem, overlap = words(1, 40), Overlap(13, 10)
     question = " ".join([*words(2, 7), *problem[5:30]]).upper()
     overlap.add_problems([("lcb_pro 7A", " ".join(problem))])
-    hit = overlap.look(question)
-    assert hit is not None
-    found = overlap.contaminates(hit)
+    found = overlap.contaminates(overlap.look(question))
     assert found == ("lcb_pro 7A", 7, 13)
     assert shared_words(question, 7, 13) == " ".join(problem[5:18])
 
@@ -67,4 +65,4 @@ def test_a_short_problem_is_found_as_a_whole() -> None:
 def test_a_problem_without_words_is_counted() -> None:
     overlap = Overlap(13, 10)
     assert overlap.add_problems([("p", "..."), ("q", "a b c d e f")]) == 1
-    assert overlap.look("") is None and overlap.look("...") is None
+    assert not overlap.look("") and not overlap.look("...")
