@@ -41,7 +41,8 @@ class Job:
     @property
     def command(self) -> str:
         """The command line that runs it alone, into the same report."""
-        return shlex.join(["python", "run.py", *self.overrides, f"name={self.name}"])
+        name = f"name='{self.name}'"  # quoted for Hydra, as it has the overrides in it
+        return shlex.join(["python", "run.py", *self.overrides, name])
 
 
 @dataclass(frozen=True)
