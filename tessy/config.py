@@ -122,6 +122,21 @@ class QuestionsConfig:
     unique: int  # how many different questions they are drawn from; 0 is all (source=file)
     # source=file: JSON lines of question_id and prompt, and where wanted source and metadata
     path: str = ""
+    bad_lines: Literal["fail", "skip"] = "fail"  # source=file: stop at one, or list and count them
+    # All that follow are for source=paper. The data sets: hub ids, or folders with their files as
+    # published; empty leaves one out.
+    open_thoughts: str = ""
+    nemotron: str = ""
+    near_duplicates: float = (
+        0.8  # Jaccard similarity from which the later question is left out; 0: none
+    )
+    select: Literal["teacher", "none"] = "teacher"  # who decides what is a contest problem
+    selection_tokens: int = 4096  # of the teacher's answer, thinking included
+    # Benchmarks whose problems are kept out, as kind or kind/split; empty keeps none out
+    decontaminate: tuple[str, ...] = ()
+    overlap_words: int = 13  # words in a row that a question may not share with a problem
+    common_overlap: int = 10  # ... unless more questions of the pool than this have them: phrases
+    seed: int = 0  # of the draw
 
 
 @dataclass(frozen=True)
@@ -230,6 +245,7 @@ class TrackingConfig:
     kind: Literal["none", "wandb"] = "wandb"
     project: str = "tessy"
     entity: str = ""  # W&B team; empty is the default of the account
+    examples: int = 32  # trajectories or judged answers that a stage logs in full
 
 
 @dataclass(frozen=True)
@@ -297,6 +313,8 @@ def check(experiment: Experiment) -> None:
         raise ConfigError(
             f"name={e.name!r} is no name for a folder", "use letters, digits, '-', '_' and '.'"
         )
+    if e.tracking.examples < 0:
+        raise ConfigError(f"tracking.examples={e.tracking.examples} is negative", "use 0 for none")
     if e.mini.seeds and e.questions.source != "mini":
         raise ConfigError(
             f"mini.seeds={list(e.mini.seeds)} without the miniature world",
@@ -331,7 +349,7 @@ def check(experiment: Experiment) -> None:
     for option, value in positive.items():
         if value <= 0:
             raise ConfigError(f"{option}={value} must be positive", f"set {option} above 0")
-    _check_questions(e.questions)
+    _check_questions(e)
     samplings = {"sampling": e.sampling} | {
         f"benchmarks.{name}.sampling": b.sampling for name, b in e.benchmarks.items()
     }
@@ -343,7 +361,8 @@ def check(experiment: Experiment) -> None:
     _check_local_servers(e.serve)
 
 
-def _check_questions(questions: QuestionsConfig) -> None:
+def _check_questions(e: Experiment) -> None:
+    questions = e.questions
     from_file = questions.source == "file"
     if questions.unique < (0 if from_file else 1):
         raise ConfigError(
@@ -362,6 +381,35 @@ def _check_questions(questions: QuestionsConfig) -> None:
             f"questions.path={questions.path!r} is read with questions=file only",
             "set questions=file, or leave questions.path empty",
         )
+    if questions.source == "paper":
+        _check_pool(e)
+
+
+def _check_pool(e: Experiment) -> None:
+    q = e.questions
+    if not q.open_thoughts and not q.nemotron:
+        raise ConfigError(
+            "questions=paper without a data set",
+            "set questions.open_thoughts or questions.nemotron",
+        )
+    if not 0 <= q.near_duplicates <= 1:
+        raise ConfigError(
+            f"questions.near_duplicates={q.near_duplicates} is outside [0, 1]",
+            "set a similarity such as 0.8, or 0 to look for exact duplicates only",
+        )
+    for option, least in (("selection_tokens", 1), ("overlap_words", 5), ("common_overlap", 0)):
+        if getattr(q, option) < least:
+            raise ConfigError(
+                f"questions.{option}={getattr(q, option)} is below {least}",
+                f"set questions.{option}={least} or more",
+            )
+    for name, b in e.benchmarks.items():
+        if q.decontaminate and not {b.kind, f"{b.kind}/{b.split}"} & set(q.decontaminate):
+            raise ConfigError(
+                f"benchmark {name} ({b.kind}/{b.split}) is not among questions.decontaminate="
+                f"[{','.join(q.decontaminate)}]",
+                f"add {b.kind}, as its problems could be trained on",
+            )
 
 
 def _check_predictor(e: Experiment) -> None:
@@ -466,6 +514,12 @@ def _check_servers(e: Experiment) -> None:
 def _served(e: Experiment) -> set[str]:
     """The roles that the stages need an engine for."""
     roles: set[str] = set()
+    if (
+        "questions" in e.stages
+        and e.questions.source == "paper"
+        and e.questions.select == "teacher"
+    ):
+        roles.add("teacher")
     kinds = {m.kind for m in e.methods.values()} if "synthesize" in e.stages else set()
     trains = "predictor" in e.stages and e.predictor.source == "train"
     if trains or "evaluate" in e.stages or kinds - {"teacher_only"}:

@@ -1,86 +1,25 @@
-"""Have an annotator mark the style in segments; every answer is on disk before it is used."""
+"""Have an annotator mark the style in segments, and read what it says."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
-from tessy import progress
 from tessy.boundary.annotation import Reason, parse, request, word_labels
 from tessy.boundary.segments import Segment
-from tessy.config import ModelConfig, SamplingConfig
-from tessy.dialects import Dialect
-from tessy.engines import Engine, Request, complete
-from tessy.errors import ArtifactError, DataError, EngineError
-from tessy.journal import LineFile
-from tessy.records import Message, Record, parse_line
-
-GIVE_UP = 100  # answers of which none can be used, after which the annotator is useless
-
-
-@dataclass(frozen=True)
-class Answer(Record):
-    """What an annotator said of the segment of that name; the text is empty if it failed."""
-
-    segment: str
-    text: str
-    finish: Literal["complete", "length", "failed"]
-    error: str = ""
-
+from tessy.engines.asking import USABLE, Answer, Answers, Put, ask_all
+from tessy.errors import DataError
 
 Ask = Callable[[Segment], Awaitable[Answer]]
 
 
-def model_annotator(
-    engine: Engine, dialect: Dialect, model: ModelConfig, max_tokens: int, seed: int
-) -> Ask:
-    """A model as annotator: greedy, thinking and answer within `max_tokens`."""
-    sampling = SamplingConfig(temperature=0.0, max_tokens=max_tokens)
+def model_annotator(put: Put) -> Ask:
+    """A model as annotator."""
 
     async def ask(segment: Segment) -> Answer:
-        message = Message("user", request(segment.text))
-        prompt = (*dialect.prompt_ids([message]), *dialect.open_ids)
-        room = min(max_tokens, model.context - len(prompt))
-        asked = Request(prompt, sampling, room, dialect.stop_ids, segment.name, seed)
-        try:
-            written = await complete(engine, asked)
-        except EngineError as error:
-            return Answer(segment.name, "", "failed", str(error))
-        finally:
-            await engine.close_session(segment.name)
-        if written.finish == "length":
-            return Answer(segment.name, "", "length")
-        return Answer(segment.name, dialect.split(written.ids)[1], "complete")
+        return await put(segment.name, request(segment.text))
 
     return ask
-
-
-class Answers(LineFile):
-    """The journal of one annotation.
-
-    Raises:
-        ArtifactError: it is corrupt.
-        StorageError: it cannot be read or written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.by_segment: dict[str, Answer] = {}
-        for number, (_, line) in enumerate(self.earlier(), 1):
-            try:
-                answer = parse_line(line, Answer, f"{path}:{number}")
-            except DataError as error:
-                raise ArtifactError(error.what, "delete the folder to annotate anew") from error
-            self.by_segment[answer.segment] = answer
-
-    def add(self, answer: Answer) -> None:
-        self.write(json.dumps(answer.to_json(), ensure_ascii=False) + "\n")
-        self.by_segment[answer.segment] = answer
 
 
 async def annotate(
@@ -92,30 +31,14 @@ async def annotate(
         DataError: none of the first answers can be used.
         EngineDown: the annotator cannot be reached any more.
     """
-    todo = [s for s in segments if s.name not in answers.by_segment]
-    waiting = iter(todo)
-    seen = Counter[str]()
-    bar = progress.bar(len(segments), label, "segments", done=len(segments) - len(todo))
 
-    def note(segment: Segment, answer: Answer) -> None:
-        answers.add(answer)
-        bar.update()
+    def read(segment: Segment, answer: Answer) -> str:
         said = labels(segment, answer)
-        seen[said if isinstance(said, str) else "usable"] += 1
-        if seen.total() >= GIVE_UP and not seen["usable"]:
-            raise useless(seen)
+        return said if isinstance(said, str) else USABLE
 
-    async def work() -> None:
-        for segment in waiting:
-            note(segment, await ask(segment))
-
-    with bar:
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(at_once, len(todo))):
-                    group.create_task(work())
-        except BaseExceptionGroup as faults:
-            raise faults.exceptions[0] from None
+    todo = [s for s in segments if s.name not in answers.by_key]
+    total = len(segments)
+    await ask_all(todo, total, ask, read, useless, answers, at_once, label, "segments")
 
 
 def labels(segment: Segment, answer: Answer) -> list[int] | Reason:
@@ -137,7 +60,7 @@ def usable(
     kept: list[tuple[Segment, list[int]]] = []
     dropped: Counter[str] = Counter()
     for segment in segments:
-        said = labels(segment, answers.by_segment[segment.name])
+        said = labels(segment, answers.by_key[segment.name])
         if isinstance(said, str):
             dropped[said] += 1
         else:

@@ -1,9 +1,8 @@
-"""Files that survive a kill, one process at a time, and what the disk's refusals mean."""
+"""Files that survive a kill, the time of work on them, and what the disk's refusals mean."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -15,7 +14,6 @@ from typing import Any
 
 from tessy.errors import StorageError, TessyError
 
-LOCK = ".lock"
 SESSIONS = ".sessions"  # a line each time a run began or ended its work in the folder
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 FULL = 1 << 20  # bytes; less free space than this is a full disk
@@ -35,28 +33,6 @@ def write_json(path: Path, data: Any) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder alone; the kernel lets go of it when this process ends, however it ends.
-
-    Raises:
-        StorageError: another process holds it.
-    """
-    with (folder / LOCK).open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise StorageError(
-                f"process {lock.read().strip() or 'unknown'} is working on {folder}",
-                "wait for it, stop it, or choose another outputs_dir",
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
 
 
 def free_bytes(path: Path) -> int:

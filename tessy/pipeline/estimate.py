@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from eval.benchmarks import find_benchmark
 from tessy.config import Experiment
 from tessy.pipeline.graph import Node
+from tessy.pipeline.pool import is_pool
 
 TOKENS_A_SAMPLE = 13_400  # of a Qwen3-8B and gpt-oss-120b cooperation on contest problems
 TOKENS_A_MINI_SAMPLE = 150
@@ -16,12 +17,16 @@ PEAK = 989e12  # bf16 FLOP/s of an H200
 DECODING = 0.025  # share of it while generating for some hundred samples
 TRAINING = 0.4  # share of it in fine-tuning
 TOKENS_AN_ANNOTATION = 300  # the annotator's thinking and its list of spans
+CANDIDATES = 60_000  # questions about code in OpenThoughts and Nemotron, each once
+TOKENS_A_SELECTION = 300  # the teacher's thinking about one, and its word
+QUESTION_BYTES = 10_000  # of one of them in the pool, with what is stored about it
 PREDICTOR_BYTES = 12e9  # two of 0.6B parameters, one of them with a state to resume from
 BYTES_A_TOKEN = 12  # text, journal and data set
 BYTES_A_PARAMETER = 16  # weights, master weights and optimizer of a state to resume from
 ASSUMPTIONS = (
     f"{TOKENS_A_SAMPLE:,} tokens a sample ({TOKENS_A_MINI_SAMPLE} in the miniature world), "
-    f"{ANSWER:.0%} of them the answer, {TOKENS_AN_ANNOTATION} an annotation, H200 at "
+    f"{ANSWER:.0%} of them the answer, {TOKENS_AN_ANNOTATION} an annotation, {TOKENS_A_SELECTION} "
+    f"for each of {CANDIDATES:,} questions that are selected from, H200 at "
     f"{DECODING:.1%} of its peak when generating and {TRAINING:.0%} when training"
 )
 
@@ -66,6 +71,13 @@ def estimate(node: Node, e: Experiment) -> Estimate:
         return Estimate(tokens, hours, tokens * BYTES_A_TOKEN)
     if node.stage == "predictor":
         return _predictor(e, length, mini)
+    if is_pool(node) and e.questions.select == "teacher":
+        tokens = CANDIDATES * TOKENS_A_SELECTION
+        return Estimate(
+            tokens,
+            _decoding_hours(tokens, e.teacher.active_parameters),
+            CANDIDATES * QUESTION_BYTES,
+        )
     return Estimate()
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import resource
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rich.console import Console
 
 from tessy.config import Experiment
 from tessy.pipeline.graph import Node, build
+from tessy.pipeline.lock import locked
 from tessy.pipeline.plan import show_plan
 from tessy.pipeline.reporting import (
     RESULTS,
@@ -22,19 +25,26 @@ from tessy.pipeline.reporting import (
     report_is_there,
 )
 from tessy.pipeline.requirements import require
-from tessy.pipeline.stages import STAGE_FUNCTIONS
+from tessy.pipeline.stages import ANSWERS, STAGE_FUNCTIONS, TRAJECTORIES
 from tessy.pipeline.store import Manifest, Store
-from tessy.pipeline.tracking import Tracker
+from tessy.pipeline.tracking import StageLog, Tracker
 from train.curve import CURVE, read_curve
 
 
-def execute(experiment: Experiment) -> None:
+def execute(experiment: Experiment, group: str = "") -> int:
     """Do what `experiment.stages` asks for.
+
+    Args:
+        experiment: what is to be done.
+        group: of its runs in the tracking; its name by default.
+
+    Returns:
+        How many artifacts and reports were made, not those that were there.
 
     Raises:
         MissingError: before any work, naming all that this machine lacks.
         ArtifactError: an artifact on the disk is corrupt.
-        StorageError: the disk refuses, or another process works on the same artifact.
+        StorageError: the disk refuses.
     """
     began = time.monotonic()
     console = Console(highlight=False)
@@ -51,15 +61,17 @@ def execute(experiment: Experiment) -> None:
     done = [node for node in work if node.fingerprint in manifests] + [report] * reported
     if experiment.stages == ("plan",):
         show_plan(experiment, nodes, done, store, console)
-        return
+        return 0
     todo = [node for node in nodes if node.stage in experiment.stages and node not in done]
     require(experiment, todo, done)
-    tracker = Tracker(experiment.tracking, store.outputs, experiment.name)
+    tracker = Tracker(experiment.tracking, store.outputs, group or experiment.name)
     for number, node in enumerate(n for n in todo if n is not report):
         console.print(f"[{number + 1}/{len(todo)}] {node.label}", markup=False)
-        manifests[node.fingerprint] = run_node(node, store, experiment, tracker)
+        manifests[node.fingerprint], made = run_node(node, store, experiment, tracker)
+        if not made:
+            done_before.add(node.fingerprint)
     if report in todo:
-        with tracker.stage("report", report.name, report.fingerprint, report.config) as log:
+        with locked(report_folder(experiment)), _tracked(report, store, tracker) as log:
             make_report(report, nodes, manifests, done_before, store, experiment)
             log.results(json.loads((report_folder(experiment) / RESULTS).read_text("utf-8")))
     if report in todo or (reported and "report" in experiment.stages):
@@ -68,21 +80,44 @@ def execute(experiment: Experiment) -> None:
     _print_cost(asked, manifests, done_before, console)
     nothing = "nothing was to do, " if not todo else ""
     console.print(f"Done: {nothing}{time.monotonic() - began:.1f} s, {_peak_memory()}.")
+    return sum(node is report or node.fingerprint not in done_before for node in todo)
 
 
-def run_node(node: Node, store: Store, experiment: Experiment, tracker: Tracker) -> Manifest:
-    """Make one artifact, or go on with it where an earlier run ended."""
+def run_node(
+    node: Node, store: Store, experiment: Experiment, tracker: Tracker
+) -> tuple[Manifest, bool]:
+    """Make one artifact, or go on with it where an earlier run ended.
+
+    Returns:
+        Its manifest, and whether it was made here: not if another process made it meanwhile.
+    """
     with store.working(node) as folder:
-        finished = store.manifest(node)  # by another process, before this one held the folder
+        finished = store.manifest(node)
         if finished is not None:
-            return finished
-        with tracker.stage(node.stage, node.name, node.fingerprint, node.config) as log:
+            return finished, False
+        with _tracked(node, store, tracker) as log:
             counts = STAGE_FUNCTIONS[node.stage](node, store, experiment)
-            if node.stage == "sft":
-                log.curve(read_curve(folder / CURVE))
             manifest = store.complete(node, counts)
-            log.summary({**counts, "seconds": manifest.seconds})
-        return manifest
+            _log(log, manifest, folder)
+        return manifest, True
+
+
+def _tracked(node: Node, store: Store, tracker: Tracker) -> AbstractContextManager[StageLog]:
+    settings = {**node.config, "parents": store.parents(node)}
+    return tracker.stage(node.stage, node.name, node.fingerprint, settings)
+
+
+def _log(log: StageLog, manifest: Manifest, folder: Path) -> None:
+    """Log what a stage has made."""
+    if manifest.stage == "sft":
+        log.curve(read_curve(folder / CURVE))
+    elif manifest.stage == "synthesize":
+        log.trajectories(folder / TRAJECTORIES)
+    elif manifest.stage == "evaluate":
+        log.predictions(folder / ANSWERS)
+    log.summary({**manifest.counts, "seconds": manifest.seconds})
+    about = {k: v for k, v in dataclasses.asdict(manifest).items() if k != "files"}
+    log.artifact(folder, [file["path"] for file in manifest.files], manifest.stage, about)
 
 
 def _print_table(experiment: Experiment, console: Console) -> None:

@@ -99,8 +99,8 @@ def worlds(experiment: Experiment) -> tuple[int, ...]:
 def _nodes(e: Experiment) -> Iterator[Node]:
     for world in worlds(e):
         where = f"-world{world}" if e.is_mini else ""
-        questions = _questions(e, world, where)
-        yield questions
+        *pool, questions = _questions(e, world, where)
+        yield from (*pool, questions)
         for key in e.benchmarks:
             yield _evaluate(e, None, key, Subject(world=world, benchmark=key), f"{BASE}{where}")
         for method_key in e.methods:
@@ -141,13 +141,39 @@ def _key_of(e: Experiment, kind: MethodKind) -> str:
     return next((key for key, method in e.methods.items() if method.kind == kind), kind)
 
 
-def _questions(e: Experiment, world: int, where: str) -> Node:
+def _questions(e: Experiment, world: int, where: str) -> list[Node]:
+    """The nodes that make the questions, the last one those that are asked."""
+    if e.questions.source == "paper":
+        return _drawn_questions(e)
     config: dict[str, Any] = {"source": e.questions.source, "unique": e.questions.unique}
     if e.questions.source == "mini":
         config["world"] = world
     elif e.questions.source == "file":
         config["file"], where = file_identity(e.questions.path), ""
-    return Node("questions", f"{e.questions.source}{where}", config, (), Subject(world))
+        if e.questions.bad_lines == "skip":
+            config["bad_lines"] = "skip"
+    return [Node("questions", f"{e.questions.source}{where}", config, (), Subject(world))]
+
+
+def _drawn_questions(e: Experiment) -> list[Node]:
+    """The pool, which the teacher selects, and the draw from it without benchmarks' problems."""
+    q = e.questions
+    config: dict[str, Any] = {
+        "source": "paper",
+        "part": "pool",
+        "open_thoughts": model_identity(q.open_thoughts) if q.open_thoughts else "",
+        "nemotron": model_identity(q.nemotron) if q.nemotron else "",
+        "near_duplicates": q.near_duplicates,
+        "select": q.select,
+    }
+    if q.select == "teacher":
+        config |= {"teacher": _model(e, "teacher"), "engine": e.engine.kind}
+        config["selection_tokens"] = q.selection_tokens
+    pool = Node("questions", "paper-pool", config)
+    options = ("unique", "overlap_words", "common_overlap", "seed")
+    drawn: dict[str, Any] = {name: getattr(q, name) for name in options}
+    drawn |= {"source": "paper", "part": "draw", "decontaminate": sorted(q.decontaminate)}
+    return [pool, Node("questions", "paper", drawn, (pool,))]
 
 
 def _predictor(e: Experiment, questions: Node, where: str) -> Node:

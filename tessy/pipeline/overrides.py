@@ -87,15 +87,20 @@ def check_overrides(arguments: Sequence[str], conf: Path, multirun: bool) -> lis
     return parsed
 
 
-def sweep_suffix(parsed: Iterable[Override], job: Iterable[str]) -> str:
+def swept(parsed: Iterable[Override]) -> frozenset[str]:
+    """The options that tell the jobs of a sweep apart; a name does so by itself."""
+    names = {o.key_or_group for o in parsed if o.is_sweep_override()}
+    return frozenset(names - {"experiment", "name"})
+
+
+def sweep_suffix(names: frozenset[str], job: Iterable[str]) -> str:
     """What tells a job of a sweep from the others, fit for a file name.
 
     Args:
-        parsed: the command line's overrides.
+        names: the swept options.
         job: the overrides of one job of the sweep.
     """
-    swept = {o.key_or_group for o in parsed if o.is_sweep_override()} - {"experiment", "name"}
-    parts = [part for part in job if part.split("=")[0] in swept]
+    parts = [part for part in job if part.split("=")[0] in names]
     return re.sub(r"[^\w.=-]+", "_", ",".join(parts))
 
 

@@ -13,12 +13,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
-from tessy.boundary.annotate import Answer, Answers, Ask, annotate, model_annotator, usable
+from tessy.boundary.annotate import Ask, annotate, model_annotator, usable
 from tessy.boundary.segments import LabelledSegment, Segment, cut, labelled
-from tessy.checkpoints import locate
 from tessy.config import Experiment, MethodConfig, ModelConfig
-from tessy.dialects import load_dialect
-from tessy.engines import ModelSpec, open_engines, served_elsewhere
+from tessy.engines.asking import Answer, Answers, open_asker
 from tessy.engines.loop import run
 from tessy.errors import DataError
 from tessy.journal import replace_lines
@@ -132,7 +130,7 @@ def _annotated(
             writer: stack.enter_context(Answers(folder / f"annotations.{writer}.jsonl"))
             for writer in WRITERS
         }
-        if any(s.name not in answers[w].by_segment for w in WRITERS for s in segments[w]):
+        if any(s.name not in answers[w].by_key for w in WRITERS for s in segments[w]):
             run(_ask(segments, answers, e, folder, label), e.engine)
         made: dict[Writer, tuple[list[LabelledSegment], Counter[str]]] = {}
         for writer in WRITERS:
@@ -163,11 +161,9 @@ async def _annotator(e: Experiment, logs: Path) -> AsyncIterator[Ask]:
     serve = e.serve
     if e.predictor.annotator == "model":  # it takes the teacher's place, with its own servers
         serve = dataclasses.replace(serve, teacher=serve.annotator)
-    folder = locate(model.path, weights=not served_elsewhere(e.engine, serve))
-    dialect = load_dialect(model.dialect, folder, model.template)
-    specs = {role: ModelSpec(model.path, model.context, model.tensor_parallel)}
-    async with open_engines(specs, e.engine, serve, e.engine.batch_size, logs) as engines:
-        yield model_annotator(engines[role], dialect, model, e.predictor.annotation_tokens, e.seed)
+    tokens = e.predictor.annotation_tokens
+    async with open_asker(model, role, e.engine, serve, tokens, e.seed, logs) as put:
+        yield model_annotator(put)
 
 
 def annotator_model(e: Experiment) -> tuple[ModelConfig, Writer]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from eval.benchmarks import find_benchmark, kinds
 from eval.published import is_cached
 from tessy.checkpoints import locate
-from tessy.config import Experiment
+from tessy.config import BenchmarkConfig, Experiment
 from tessy.dialects import DIALECTS
 from tessy.dialects.chat_template import read_source, render_arguments
 from tessy.engines import served_elsewhere
@@ -18,8 +18,11 @@ from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import Estimate, estimate
 from tessy.pipeline.graph import Node
-from tessy.pipeline.servers import missing_servers
-from tessy.questions import QUESTIONS, file
+from tessy.pipeline.pool import against, is_pool
+from tessy.pipeline.servers import missing_servers, roles
+from tessy.questions import file
+from tessy.questions.paper import data_sets
+from tessy.questions.published import data_files, locate_data
 from tessy.synthesis.needs import NEEDS
 
 # What this version can do of what the configuration can say.
@@ -52,10 +55,10 @@ def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
             arguments of a model's chat template.
     """
     stages = {node.stage for node in todo}
-    absent = [*_machine(experiment, stages), *_packages(experiment, stages)]
+    absent = [*_machine(experiment, todo), *_packages(experiment, todo)]
     absent += missing_servers(experiment, todo)
     absent += [*_models(experiment, todo), *_not_in_this_version(experiment, todo)]
-    absent += _questions(experiment, stages)
+    absent += _questions(experiment, todo)
     _check_templates(experiment, todo)
     absent += [*_benchmarks(experiment, todo), *_disk(experiment, todo), *_sandbox(stages)]
     return list(dict.fromkeys(absent))
@@ -92,13 +95,14 @@ def weights(e: Experiment, todo: Iterable[Node]) -> set[str]:
 
 
 def _teacher_writes(node: Node) -> bool:
-    return node.stage == "synthesize" and "teacher" in NEEDS[node.config["kind"]].writers
+    return "teacher" in roles(node)
 
 
-def _machine(e: Experiment, stages: set[str]) -> Iterator[str]:
+def _machine(e: Experiment, todo: Sequence[Node]) -> Iterator[str]:
     if visible_gpus():
         return
-    generating = stages & {"synthesize", "evaluate", "predictor"}
+    stages = {node.stage for node in todo}
+    generating = any(roles(node) for node in todo)
     if generating and e.engine.kind == "transformers" and e.engine.device == "cuda":
         yield "a GPU, for engine.device=cuda; set engine.device=auto"
     if "sft" in stages and e.student.parameters > LARGE:
@@ -106,8 +110,10 @@ def _machine(e: Experiment, stages: set[str]) -> Iterator[str]:
         yield f"a GPU, to fine-tune {e.student.name} with {size}"
 
 
-def _packages(e: Experiment, stages: set[str]) -> Iterator[str]:
-    if "sft" in stages and e.student.parameters > LARGE:
+def _packages(e: Experiment, todo: Sequence[Node]) -> Iterator[str]:
+    if any(map(is_pool, todo)):
+        yield from _package("datasketch", "questions=paper; pip install -e '.[questions]'")
+    if any(node.stage == "sft" for node in todo) and e.student.parameters > LARGE:
         yield from _package("deepspeed", f"fine-tuning {e.student.name}; pip install -e '.[sft]'")
 
 
@@ -119,20 +125,24 @@ def _package(name: str, purpose: str) -> Iterator[str]:
 def _benchmarks(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
     for key in {node.subject.benchmark or "": None for node in todo if node.stage == "evaluate"}:
         config = e.benchmarks[key]
-        if config.path and not Path(config.path).expanduser().is_dir():
-            yield f"the folder benchmarks.{key}.path={config.path}"
+        yield from _benchmark_data(key, config)
         if config.kind in kinds():
-            found = find_benchmark(config.kind)
-            for repository in found.repositories(config) if not config.path else ():
-                if not is_cached(repository):
-                    yield (
-                        f"the data set {repository}, for benchmark {key}; "
-                        f"run `hf download --repo-type dataset {repository}` "
-                        f"or set benchmarks.{key}.path to a folder that has it"
-                    )
-            packages = set(found.packages)
+            packages = set(find_benchmark(config.kind).packages)
             for name in sorted(packages - ({"rbx"} if e.judge.testlib else set())):
                 yield from _package(name, f"benchmark {key}; pip install -e '.[benchmarks]'")
+
+
+def _benchmark_data(key: str, config: BenchmarkConfig) -> Iterator[str]:
+    if config.path and not Path(config.path).expanduser().is_dir():
+        yield f"the folder benchmarks.{key}.path={config.path}"
+    if config.kind in kinds() and not config.path:
+        for repository in find_benchmark(config.kind).repositories(config):
+            if not is_cached(repository):
+                yield (
+                    f"the data set {repository}, for benchmark {key}; "
+                    f"run `hf download --repo-type dataset {repository}` "
+                    f"or set benchmarks.{key}.path to a folder that has it"
+                )
 
 
 def _models(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
@@ -145,12 +155,29 @@ def _models(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
             yield f"{purpose}: {error}"
 
 
-def _questions(e: Experiment, stages: set[str]) -> Iterator[str]:
-    if "questions" in stages and e.questions.source == "file":
+def _questions(e: Experiment, todo: Sequence[Node]) -> Iterator[str]:
+    nodes = [node for node in todo if node.stage == "questions"]
+    if nodes and e.questions.source == "file":
         try:
             file.load(e.questions)
         except MissingError as error:
             yield str(error)
+    for repository, of in data_sets(e.questions) if any(map(is_pool, nodes)) else ():
+        try:
+            data_files(locate_data(repository, of), of)
+        except MissingError as error:
+            yield str(error)
+    for node in nodes:
+        for config in against(e) if node.config.get("part") == "draw" else ():
+            yield from _kept_out(config)
+
+
+def _kept_out(config: BenchmarkConfig) -> Iterator[str]:
+    """What is missing to keep the problems of a benchmark out of the questions."""
+    if config.kind not in kinds():
+        yield f"questions.decontaminate: {config.kind} is no benchmark; {', '.join(kinds())} are"
+    for item in _benchmark_data(config.name, config):
+        yield f"{item}, or take {config.name} out of questions.decontaminate"
 
 
 def _check_templates(e: Experiment, todo: Iterable[Node]) -> None:
@@ -169,9 +196,7 @@ def _check_templates(e: Experiment, todo: Iterable[Node]) -> None:
 def _not_in_this_version(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
     for node in todo:
         used: list[tuple[str, str, tuple[str, ...]]] = []
-        if node.stage == "questions":
-            used = [("questions", e.questions.source, tuple(QUESTIONS))]
-        elif node.stage == "predictor":
+        if node.stage == "predictor":
             used = [("predictor.source", e.predictor.source, PREDICTORS)]
             if e.predictor.annotator == "model":
                 used.append(("annotator.dialect", e.annotator.dialect, tuple(DIALECTS)))

@@ -14,6 +14,7 @@ from tessy.config import Experiment, ModelConfig
 from tessy.errors import ConfigError
 from tessy.machine import visible_gpus, vllm_is_cpu_build
 from tessy.pipeline.graph import Node
+from tessy.pipeline.pool import is_pool
 from tessy.pipeline.store import Store
 from tessy.records import Writer
 from tessy.synthesis.needs import NEEDS
@@ -39,6 +40,8 @@ def roles(node: Node) -> tuple[Writer, ...]:
         return NEEDS[node.config["kind"]].writers
     if node.stage == "predictor":
         return ("student", "teacher")
+    if is_pool(node) and node.config["select"] == "teacher":
+        return ("teacher",)
     return ("student",) if node.stage == "evaluate" else ()
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tessy.config import Experiment, PredictorConfig
+from tessy.journal import replace_lines
+from tessy.pipeline import pool
 from tessy.pipeline.graph import Node, method_of
 from tessy.pipeline.store import Store
 from tessy.records import Question, dump_line, read_jsonl
@@ -14,6 +16,7 @@ from tessy.records import Question, dump_line, read_jsonl
 Stage = Callable[[Node, Store, Experiment], Mapping[str, float]]
 
 QUESTIONS = "questions.jsonl"
+BAD_LINES = "bad_lines.jsonl"  # of a file, skipped as was asked for
 TRAJECTORIES = "trajectories.jsonl"
 MODEL = "model"
 ANSWERS = "answers.jsonl"
@@ -21,12 +24,17 @@ ANSWERS = "answers.jsonl"
 
 def questions(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Store the questions to synthesize answers for."""
+    if experiment.questions.source == "paper":
+        return pool.make(node, store, experiment)
     from tessy.questions import QUESTIONS as SOURCES
 
-    loaded = SOURCES[experiment.questions.source](experiment.questions, node.subject.world)
-    lines = (dump_line(question) for question in loaded)
-    (store.folder(node) / QUESTIONS).write_text("".join(lines), encoding="utf-8")
-    return {"questions": len(loaded)}
+    folder = store.folder(node)
+    loaded, removed = SOURCES[experiment.questions.source](experiment.questions, node.subject.world)
+    replace_lines(folder / QUESTIONS, map(dump_line, loaded))
+    if not removed:
+        return {"questions": len(loaded)}
+    replace_lines(folder / BAD_LINES, map(dump_line, removed))
+    return {"questions": len(loaded), "dropped_bad_lines": len(removed)}
 
 
 def predictor(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:

@@ -14,7 +14,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,16 +22,15 @@ from typing import Any
 
 from tessy.errors import ArtifactError
 from tessy.pipeline.disk import (
-    LOCK,
     SESSIONS,
     contents,
-    locked,
     session,
     storage_errors,
     worked_seconds,
     write_json,
 )
 from tessy.pipeline.graph import STAGE_VERSIONS, Node
+from tessy.pipeline.lock import locked, require_held
 
 MANIFEST = "manifest.json"
 HASHED = 4 << 20  # bytes; of files up to this size the contents are checked, of others the size
@@ -97,29 +96,40 @@ class Store:
                 raise _corrupt(f"{file} has changed since it was made", folder)
         return manifest
 
+    def parents(self, node: Node) -> list[str]:
+        """Where a node's parents lie, as "stage/folder"."""
+        return [f"{p.stage}/{self.folder(p).name}" for p in node.parents]
+
     @contextmanager
     def working(self, node: Node) -> Iterator[Path]:
         """Hold a node's folder alone while its stage works in it, and keep the time.
 
+        Waits while another process holds it, which may then have completed it.
+
         Raises:
-            StorageError: another process holds it, or the disk refuses.
+            StorageError: the disk refuses.
         """
         folder = self.folder(node)
-        with storage_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            with locked(folder), session(folder):
+        with storage_errors(folder), locked(folder):
+            made = (folder / MANIFEST).exists()
+            with nullcontext() if made else session(folder):
                 yield folder
 
     def complete(self, node: Node, counts: Mapping[str, float]) -> Manifest:
-        """Write the manifest of a finished node: from then on the artifact is there, whole."""
+        """Write the manifest of a finished node: from then on the artifact is there, whole.
+
+        Raises:
+            StorageError: another process has taken the folder over.
+        """
         folder = self.folder(node)
+        require_held(folder)
         manifest = Manifest(
             stage=node.stage,
             name=node.name,
             fingerprint=node.fingerprint,
             code_version=STAGE_VERSIONS[node.stage],
             config=node.config,
-            parents=[f"{p.stage}/{self.folder(p).name}" for p in node.parents],
+            parents=self.parents(node),
             packages=package_versions(),
             seeds={k: v for k, v in node.config.items() if k in ("seed", "world")},
             counts=dict(counts),
@@ -130,7 +140,6 @@ class Store:
         )
         write_json(folder / MANIFEST, dataclasses.asdict(manifest))
         (folder / SESSIONS).unlink()
-        (folder / LOCK).unlink()
         return manifest
 
 

@@ -1,10 +1,11 @@
 """Curves, scores and tables in Weights & Biases, besides the files under outputs.
 
-One W&B run for each node of the stage graph that does work, grouped by experiment; its id comes
-from the node's fingerprint, so a node that is resumed goes on in the same run. Without a key the
-runs are written offline (`wandb sync` uploads them later); nothing asks, and the terminal stays
-quiet. wandb is imported by the first node that is tracked: about a second once, a tenth of a
-second for each further node, nothing when there is nothing to do.
+One W&B run for each node of the stage graph that does work, and one that compares the jobs of a
+sweep, grouped by experiment; a run's id comes from the node's fingerprint, so a node that is
+resumed goes on in the same run. Without a key the runs are written offline (`wandb sync` uploads
+them later); nothing asks, and the terminal stays quiet. wandb is imported by the first node that is
+tracked: about a second once, a tenth of a second for each further node, nothing when there is
+nothing to do.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ import logging
 import netrc
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tessy.config import TrackingConfig
+from tessy.pipeline.tracking_html import answer_cells, drawn, trajectory_cells
+from tessy.records import JudgedAnswer, Record, Trajectory, parse_line
+
+R = TypeVar("R", bound=Record)
 
 CONNECT_SECONDS = 30.0  # how long an online run may take to start before it is written offline
 
@@ -30,6 +35,7 @@ class StageLog:
     """What one node logs. `run` is a wandb run, or None when tracking is off."""
 
     run: Any
+    examples: int = 0  # rows of a table of predictions or trajectories
 
     def curve(self, points: Iterable[Mapping[str, float]], prefix: str = "sft") -> None:
         """Log the points of a training curve, each with its optimizer `step`."""
@@ -52,17 +58,90 @@ class StageLog:
         """
         if self.run is None or not rows:
             return
-        import wandb
-
-        titles: list[str | int] = [key for key in rows[0] if key != "learning_rate"]
+        titles = [key for key in rows[0] if key != "learning_rate"]
         if any("learning_rate" in row for row in rows):
             titles.insert(1, "learning_rate")
-        cells = [[_cell(row.get(str(title))) for title in titles] for row in rows]
-        self.run.log({"results": wandb.Table(columns=titles, data=cells, allow_mixed_types=True)})
-        figures: dict[str, float] = {}
+        self._table("results", titles, ([_cell(row.get(t)) for t in titles] for row in rows))
         for row in rows:
-            figures |= _figures(row)
-        self.run.summary.update(figures)
+            self.run.summary.update(_figures(row, row["method"]))
+
+    def comparison(self, rows: Sequence[Mapping[str, Any]], summary: Mapping[str, float]) -> None:
+        """All results of a sweep, and of each job that has none its state and error.
+
+        The names are those of `results` with the job before the method,
+        `pass_at_1/<benchmark>/<job>/<method>`, and `jobs`, `failed`, `done_before`, `seconds`.
+        """
+        if self.run is None:
+            return
+        titles = list(dict.fromkeys(key for row in rows for key in row))
+        self._table("comparison", titles, ([_cell(row.get(t)) for t in titles] for row in rows))
+        self.run.summary.update(dict(summary))
+        for row in rows:
+            if "method" in row:
+                self.run.summary.update(_figures(row, f"{row['job']}/{row['method']}"))
+
+    def predictions(self, path: Path) -> None:
+        """Some answers of an evaluation, with their verdicts.
+
+        Args:
+            path: JSON lines of `JudgedAnswer`.
+        """
+        titles = ("problem", "run", "verdict", "passed", "tokens", "finish", "response")
+        self._drawn("predictions", titles, path, JudgedAnswer, answer_cells)
+
+    def trajectories(self, path: Path) -> None:
+        """Some synthesized samples, their spans coloured by writer.
+
+        Args:
+            path: JSON lines of `Trajectory`.
+        """
+        titles = ("question", "repeat", "finish", "tokens", "by_teacher", "response")
+        self._drawn("trajectories", titles, path, Trajectory, trajectory_cells)
+
+    def artifact(
+        self, folder: Path, files: Iterable[str], stage: str, metadata: Mapping[str, Any]
+    ) -> None:
+        """Name the files that a node has made; they stay where they are, unread.
+
+        Args:
+            folder: of the artifact.
+            files: their paths in it.
+            stage: the type of the W&B artifact.
+            metadata: what its manifest says.
+        """
+        if self.run is None:
+            return
+        import wandb
+
+        made = wandb.Artifact(self.run.id, stage, metadata=dict(metadata))
+        for name in files:
+            made.add_reference((folder / name).absolute().as_uri(), name, checksum=False)
+        self.run.log_artifact(made)
+
+    def _drawn(
+        self,
+        name: str,
+        titles: Sequence[str],
+        path: Path,
+        kind: type[R],
+        cells: Callable[[R], list[Any]],
+    ) -> None:
+        """A table of `examples` of a file's records, the last cell of each being HTML."""
+        if self.run is None or not self.examples:
+            return
+        import wandb
+
+        with path.open(encoding="utf-8") as file:
+            lines = drawn(file, self.examples, self.run.id)
+        rows = (cells(parse_line(line, kind, str(path))) for line in lines)
+        data = [[*first, wandb.Html(last, inject=False)] for *first, last in rows]
+        self.run.log({name: wandb.Table(columns=list(titles), data=data)})
+
+    def _table(self, name: str, titles: Sequence[str], rows: Iterable[list[Any]]) -> None:
+        import wandb
+
+        columns: list[str | int] = list(titles)
+        self.run.log({name: wandb.Table(columns=columns, data=list(rows), allow_mixed_types=True)})
 
 
 @dataclass(frozen=True)
@@ -71,16 +150,22 @@ class Tracker:
 
     config: TrackingConfig
     outputs_dir: Path
-    experiment: str
+    group: str  # the experiment's name, or the sweep's
 
     @contextmanager
     def stage(
-        self, stage: str, name: str, fingerprint: str, settings: Mapping[str, Any]
+        self,
+        stage: str,
+        name: str,
+        fingerprint: str,
+        settings: Mapping[str, Any],
+        failed: bool = False,
     ) -> Iterator[StageLog]:
         """Track one node while it works; it ends as failed when an exception leaves the block.
 
         Args:
-            settings: the configuration that the node depends on, without secrets.
+            settings: the configuration that the node depends on, without secrets, and its parents.
+            failed: end as failed in any case.
         """
         if self.config.kind == "none":
             yield StageLog(None)
@@ -88,8 +173,8 @@ class Tracker:
         run = self._start(stage, name, fingerprint, settings)
         exit_code = 1
         try:
-            yield StageLog(run)
-            exit_code = 0
+            yield StageLog(run, self.config.examples)
+            exit_code = int(failed)
         finally:
             run.finish(exit_code=exit_code)
 
@@ -103,7 +188,7 @@ class Tracker:
             "project": self.config.project,
             "entity": self.config.entity or None,
             "dir": self.outputs_dir,  # wandb adds its own folder, "wandb"
-            "group": self.experiment,
+            "group": self.group,
             "job_type": stage,
             "name": f"{stage} {name}",
             "id": run_id(stage, fingerprint),
@@ -173,11 +258,10 @@ def _in_netrc(host: str) -> bool:
     return False
 
 
-def _figures(row: Mapping[str, Any]) -> dict[str, float]:
+def _figures(row: Mapping[str, Any], name: str) -> dict[str, float]:
     """One row's figures by their stable names; figures that do not exist are left out."""
     rate = row.get("learning_rate")
-    method = row["method"] if rate is None else f"{row['method']}@{rate:g}"
-    place = f"{row['benchmark']}/{method}"
+    place = f"{row['benchmark']}/{name}" + ("" if rate is None else f"@{rate:g}")
     figures: dict[str, float] = {}
     for key, interval in (("pass_at_1", "ci95"), ("delta_vs_base", "delta_ci95")):
         if row[key] is not None:

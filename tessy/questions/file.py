@@ -8,18 +8,18 @@ is too long for a model is no fault of the file: its sample alone fails.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from tessy.config import QuestionsConfig
 from tessy.errors import ConfigError, DataError, MissingError
+from tessy.questions.removed import Removed
 from tessy.records import Question, dump_line, parse_object
 
 SOURCE = "file"  # of a question that names none
 
 
-def load(config: QuestionsConfig, world: int = 0) -> list[Question]:
-    """The first `unique` questions of the file, all if it is 0.
+def load(config: QuestionsConfig, world: int = 0) -> tuple[list[Question], list[Removed]]:
+    """The first `unique` questions of the file, all if it is 0, and the lines that were skipped.
 
     Args:
         config: of source=file.
@@ -27,7 +27,8 @@ def load(config: QuestionsConfig, world: int = 0) -> list[Question]:
 
     Raises:
         MissingError: there is no such file.
-        DataError: it is empty, a line is malformed, or two have the same question_id.
+        DataError: it is empty, or unless bad lines are skipped, a line is malformed or two have
+            the same question_id.
         ConfigError: it has fewer questions than `unique`, or with unique=0 more than `samples`.
     """
     path = Path(config.path)
@@ -35,16 +36,11 @@ def load(config: QuestionsConfig, world: int = 0) -> list[Question]:
         raise MissingError(
             f"the question file {str(path)!r} does not exist", "set questions.path to a file"
         )
-    lines: dict[str, int] = {}
-    questions = []
-    for number, question in _read(path):
-        earlier = lines.setdefault(question.question_id, number)
-        if earlier != number:
-            raise DataError(
-                f"{path}:{number} has the question_id {question.question_id!r} of line {earlier}",
-                "give each question an id of its own",
-            )
-        questions.append(question)
+    questions, removed = _read(path, skip=config.bad_lines == "skip")
+    if not questions and removed:
+        raise DataError(
+            f"no line of {path} is a question ({len(removed)} bad lines)", removed[0].said
+        )
     if not questions:
         raise DataError(f"the question file {path} is empty", "write one question a line")
     if config.unique > len(questions):
@@ -57,23 +53,43 @@ def load(config: QuestionsConfig, world: int = 0) -> list[Question]:
             f"{path} has {len(questions)} questions, but questions.samples={config.samples}",
             f"raise questions.samples, or set questions.unique={config.samples} for the first ones",
         )
-    return questions[: config.unique or None]
+    return questions[: config.unique or None], removed
 
 
-def _read(path: Path) -> Iterator[tuple[int, Question]]:
-    """Each question with the number of its line."""
-    with path.open("rb") as lines:  # as bytes, so that a wrong one has a line number
-        for number, line in enumerate(lines, 1):
-            where = f"{path}:{number}"
-            data = {"source": SOURCE, **parse_object(line, where)}
-            question = Question.from_json(data, where)
-            for name in ("question_id", "prompt"):
-                if not data[name].strip():
-                    raise DataError(f"{where} has an empty {name}", "mend or delete the line")
+def _read(path: Path, skip: bool) -> tuple[list[Question], list[Removed]]:
+    lines: dict[str, int] = {}
+    questions, removed = [], []
+    with path.open("rb") as file:  # as bytes, so that a wrong one has a line number
+        for number, line in enumerate(file, 1):
             try:
-                dump_line(question).encode()
-            except UnicodeEncodeError as error:
-                raise DataError(
-                    f"{where} has half of a character ({error})", "mend its \\u escape"
-                ) from None
-            yield number, question
+                question = _question(line, f"{path}:{number}")
+                if question.question_id in lines:
+                    raise DataError(
+                        f"{path}:{number} has the question_id {question.question_id!r} of line "
+                        f"{lines[question.question_id]}",
+                        "give each question an id of its own",
+                    )
+            except DataError as error:
+                if not skip:
+                    mend = f"{error.mend}, or set questions.bad_lines=skip to go on without it"
+                    raise DataError(error.what, mend) from None
+                removed.append(Removed(f"{path}:{number}", "bad_line", said=error.what))
+                continue
+            lines[question.question_id] = number
+            questions.append(question)
+    return questions, removed
+
+
+def _question(line: bytes, where: str) -> Question:
+    data = {"source": SOURCE, **parse_object(line, where)}
+    question = Question.from_json(data, where)
+    for name in ("question_id", "prompt"):
+        if not data[name].strip():
+            raise DataError(f"{where} has an empty {name}", "mend or delete the line")
+    try:
+        dump_line(question).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{where} has half of a character ({error})", "mend its \\u escape"
+        ) from None
+    return question

@@ -10,12 +10,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tessy.boundary.annotate import GIVE_UP, Answer, Answers, annotate, model_annotator, usable
+from tessy.boundary.annotate import annotate, model_annotator, usable
 from tessy.boundary.annotation import request
 from tessy.boundary.segments import Segment
 from tessy.config import EngineConfig, ModelConfig, ServeConfig
 from tessy.dialects import load_dialect
 from tessy.engines import ModelSpec, open_engines
+from tessy.engines.asking import GIVE_UP, Answer, Answers, asker
 from tessy.errors import ArtifactError, DataError
 from tests.tiny import save_qwen
 
@@ -69,7 +70,7 @@ def run(
         spec = {"teacher": ModelSpec(folder, context)}
         async with open_engines(spec, engine, ServeConfig(), at_once, journal.parent) as engines:  # type: ignore[arg-type]
             dialect = load_dialect("qwen3", folder)
-            ask = model_annotator(engines["teacher"], dialect, config, max_tokens, 0)
+            ask = model_annotator(asker(engines["teacher"], dialect, config, max_tokens, 0))
             with Answers(journal) as answers:
                 await annotate(segments, ask, answers, at_once, "annotate")
             return engines["teacher"].counts
@@ -80,7 +81,7 @@ def run(
 def test_a_models_answers_become_labels_and_reasons(annotator: Path, tmp_path: Path) -> None:
     run(annotator, tmp_path / "a.jsonl")
     with Answers(tmp_path / "a.jsonl") as answers:
-        assert {a.text for a in answers.by_segment.values()} == {'["so"]'}
+        assert {a.text for a in answers.by_key.values()} == {'["so"]'}
         kept, counts = usable(SEGMENTS, answers)
     assert {int(s.question_id[1:]): labels for s, labels in kept} == LABELS
     assert counts["annotated"] == 5 and counts["usable"] == 3 and counts["dropped_not_found"] == 2
@@ -121,7 +122,7 @@ def test_an_answer_that_does_not_end_is_truncated_and_one_that_cannot_be_asked_f
     long = Segment("long", 0, 0, " so" * 2000)  # longer than the context
     run(annotator, tmp_path / "long.jsonl", [SEGMENTS[0], long])
     with Answers(tmp_path / "long.jsonl") as answers:
-        assert "does not fit" in answers.by_segment[long.name].error
+        assert "does not fit" in answers.by_key[long.name].error
         assert usable([SEGMENTS[0], long], answers)[1]["dropped_failed"] == 1
 
 
@@ -139,6 +140,6 @@ def test_a_line_that_is_no_answer_is_named(tmp_path: Path) -> None:
     with Answers(path) as answers:
         answers.add(Answer("q0#0@7", '["so"]', "complete"))
     with path.open("a") as file:
-        file.write('{"segment": "q1#0@7"}\n')
+        file.write('{"key": "q1#0@7"}\n')
     with pytest.raises(ArtifactError, match=r"a.jsonl:2: not a Answer .*missing text, finish"):
         Answers(path)

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from tessy.config import Experiment
 from tessy.errors import ConfigError
 from tessy.pipeline.compose import stages
-from tessy.pipeline.overrides import LISTS, check_overrides, groups, sweep_suffix
+from tessy.pipeline.overrides import LISTS, check_overrides, groups, sweep_suffix, swept
 from tests.pipeline.conftest import CONF
 
 Compose = Callable[..., Experiment]
@@ -188,9 +188,12 @@ def test_jobs_of_a_sweep_have_names_of_their_own() -> None:
     parsed = OverridesParser.create().parse_overrides(
         ["experiment=mini,mini_dial", "train.epochs=1,2", "seed=3"]
     )
-    assert sweep_suffix(parsed, ["experiment=mini", "train.epochs=1", "seed=3"]) == "train.epochs=1"
+    assert (
+        sweep_suffix(swept(parsed), ["experiment=mini", "train.epochs=1", "seed=3"])
+        == "train.epochs=1"
+    )
     lists = OverridesParser.create().parse_overrides(["method=[tessy],[a,b]"])
-    assert Path(sweep_suffix(lists, ["method=[a,b]"])).name == "method=_a_b_"
+    assert Path(sweep_suffix(swept(lists), ["method=[a,b]"])).name == "method=_a_b_"
 
 
 def test_a_sweep_is_checked_as_a_whole() -> None:

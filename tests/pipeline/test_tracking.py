@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 
 from tessy.config import TrackingConfig
 from tessy.pipeline.tracking import Tracker, run_id
+from tessy.pipeline.tracking_html import COLOURS, FAILED, PASSED
+from tessy.records import JudgedAnswer, Message, Span, Trajectory
 
 ROWS = [
     {
@@ -36,13 +39,30 @@ ROWS = [
         "delta_ci95": [0.2, 0.3],
     },
 ]
+SPANS = (Span("student", "think", "Okay <b>", 2), Span("teacher", "think", "sum it", 3))
+SAMPLES = [
+    Trajectory("q", n, "tessy", (Message("user", "?"),), SPANS, "complete", {}, 1.0, {}, {})
+    for n in range(40)
+]
+ANSWERS = [
+    JudgedAnswer("p0", 0, "print(1<2)", "complete", 9, "accepted", True),
+    JudgedAnswer("p1", 0, "print()", "complete", 5, "wrong_answer", False, "1 is not <2>"),
+]
+KEY = "5ec2e7" * 7  # an API key that must not be written anywhere
 
 WORK = """
     import sys
     from pathlib import Path
     from tessy.config import TrackingConfig
     from tessy.pipeline.tracking import Tracker
-    from tests.pipeline.test_tracking import ROWS
+    from tessy.journal import replace_lines
+    from tessy.records import dump_line
+    from tests.pipeline.test_tracking import ANSWERS, ROWS, SAMPLES
+
+    def stored(records):
+        path = Path(sys.argv[1]) / "records.jsonl"
+        replace_lines(path, map(dump_line, records))
+        return path
 
     tracker = Tracker(TrackingConfig(), Path(sys.argv[1]), "mini")
     with tracker.stage("sft", "tessy-s0", "abc123", {"train": {"epochs": 2}}) as log:
@@ -50,6 +70,16 @@ WORK = """
         log.summary({"seconds": 1.5})
     with tracker.stage("report", "mini", "def456", {}) as log:
         log.results(ROWS)
+    with tracker.stage("synthesize", "tessy", "aaa111", {"parents": ["questions/q-1"]}) as log:
+        log.trajectories(stored(SAMPLES))
+        about = {"counts": {"samples": 40}}
+        log.artifact(Path(sys.argv[1]), ["records.jsonl"], "synthesize", about)
+    with tracker.stage("evaluate", "base", "bbb222", {}) as log:
+        log.predictions(stored(ANSWERS))
+    rows = [{"job": "mini-a", "state": "done"} | row for row in ROWS]
+    rows += [{"job": "mini-b", "state": "failed", "error": "no disk"}]
+    with tracker.stage("compare", "mini", "ccc333", {}, failed=True) as log:
+        log.comparison(rows, {"jobs": 2, "failed": 1})
     try:
         with tracker.stage("evaluate", "tessy", "bad789", {}):
             raise RuntimeError("out of memory")
@@ -67,7 +97,9 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.C
     home.mkdir()
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(WORK), str(folder / "outputs")],
-        env=kept | {"HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])},
+        env=kept
+        | {"HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
+        | {"WANDB_API_KEY": KEY, "WANDB_MODE": "offline"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -151,7 +183,71 @@ def test_results_table_is_stored(worked: tuple[Path, Any]) -> None:
     assert [row[0] for row in table["data"]] == ["base", "tessy"]
 
 
-@pytest.mark.parametrize("identity, code", [("sft-abc123", 0), ("evaluate-bad789", 1)])
+def uploads(folder: Path, identity: str, table: str) -> dict[str, str]:
+    """The texts that `wandb sync` would upload for a table: itself, and the HTML of its cells."""
+    records = read_back(folder, identity)
+    [logged] = [r.artifact for r in records if r.artifact.name == f"run-{identity}-{table}"]
+    return {file.path: Path(file.local_path).read_text() for file in logged.manifest.contents}
+
+
+def test_trajectories_are_drawn_and_coloured_by_writer(worked: tuple[Path, Any]) -> None:
+    files = uploads(worked[0], "synthesize-aaa111", "trajectories")
+    stored = json.loads(files["trajectories.table.json"])
+    assert stored["columns"][:5] == ["question", "repeat", "finish", "tokens", "by_teacher"]
+    repeats = [row[1] for row in stored["data"]]
+    assert len(set(repeats)) == 32 and repeats == sorted(repeats)  # of 40
+    assert all(row[3:5] == [5, 3] for row in stored["data"])
+    page = files[stored["data"][0][5]["path"]]
+    for writer, text in (("student", "Okay &lt;b&gt;"), ("teacher", "sum it")):
+        assert re.search(f'<span style="background:{COLOURS[writer]}" [^>]*>{text}</span>', page)
+
+
+def test_predictions_have_their_verdicts(worked: tuple[Path, Any]) -> None:
+    files = uploads(worked[0], "evaluate-bbb222", "predictions")
+    stored = json.loads(files["predictions.table.json"])
+    assert [row[:4] for row in stored["data"]] == [
+        ["p0", 0, "accepted", True],
+        ["p1", 0, "wrong_answer", False],
+    ]
+    first, second = (files[row[6]["path"]] for row in stored["data"])
+    assert PASSED in first and "print(1&lt;2)" in first
+    assert FAILED in second and "wrong answer</b>: 1 is not &lt;2&gt;" in second
+
+
+def test_an_artifact_is_a_reference_and_parents_are_named(worked: tuple[Path, Any]) -> None:
+    records = read_back(worked[0], "synthesize-aaa111")
+    [run] = [r.run for r in records if r.HasField("run")]
+    settings = {item.key: json.loads(item.value_json) for item in run.config.update}
+    assert settings["parents"] == ["questions/q-1"]
+    [logged] = [r.artifact for r in records if r.artifact.name == "synthesize-aaa111"]
+    [entry] = logged.manifest.contents
+    assert entry.ref == (worked[0] / "outputs" / "records.jsonl").as_uri() and not entry.local_path
+    assert (logged.type, json.loads(logged.metadata)) == ("synthesize", {"counts": {"samples": 40}})
+
+
+def test_a_sweep_ends_with_one_comparison(worked: tuple[Path, Any]) -> None:
+    files = uploads(worked[0], "compare-ccc333", "comparison")
+    stored = json.loads(files["comparison.table.json"])
+    job, method = (stored["columns"].index(name) for name in ("job", "method"))
+    assert [(row[job], row[method]) for row in stored["data"]] == [
+        ("mini-a", "base"),
+        ("mini-a", "tessy"),
+        ("mini-b", None),
+    ]
+    values = summary(read_back(worked[0], "compare-ccc333"))
+    assert values["pass_at_1/mini/mini-a/tessy"] == 0.75
+    assert (values["jobs"], values["failed"]) == (2, 1)
+
+
+def test_no_key_is_written(worked: tuple[Path, Any]) -> None:
+    written = [path for path in worked[0].rglob("*") if path.is_file()]
+    assert len(written) > 20
+    assert [path for path in written if KEY.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    "identity, code", [("sft-abc123", 0), ("evaluate-bad789", 1), ("compare-ccc333", 1)]
+)
 def test_failed_stage_is_stored_as_failed(
     worked: tuple[Path, Any], identity: str, code: int
 ) -> None:

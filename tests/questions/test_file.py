@@ -17,7 +17,9 @@ from tessy.records import Message, Question
 
 
 def load(path: Path, unique: int = 0, samples: int = 10) -> list[Question]:
-    return QUESTIONS["file"](QuestionsConfig("file", samples, unique, str(path)), 0)
+    questions, removed = QUESTIONS["file"](QuestionsConfig("file", samples, unique, str(path)), 0)
+    assert removed == []
+    return questions
 
 
 def write(path: Path, *lines: Any) -> Path:
@@ -70,6 +72,23 @@ def test_a_malformed_line_is_named(tmp_path: Path, line: Any, says: str) -> None
     path = write(tmp_path / "q.jsonl", asked("first"), line, asked("last"))
     with pytest.raises(DataError, match=says):
         load(path)
+
+
+def test_bad_lines_are_skipped_only_if_asked_and_listed_by_number(tmp_path: Path) -> None:
+    lines = ("{", asked("a"), {"question_id": "x"}, asked("a", source="again"), asked("b"), "")
+    path = write(tmp_path / "q.jsonl", *lines)
+    config = QuestionsConfig("file", 10, 0, str(path), bad_lines="skip")
+    questions, removed = QUESTIONS["file"](config, 0)
+    assert [(q.question_id, q.source) for q in questions] == [("a", "file"), ("b", "file")]
+    assert [(r.question_id, r.reason) for r in removed] == [
+        (f"{path}:{number}", "bad_line") for number in (1, 3, 4, 6)
+    ]
+    assert "missing prompt" in removed[1].said and "of line 2" in removed[2].said
+    with pytest.raises(DataError, match=r"q.jsonl:1 is not JSON.*questions.bad_lines=skip"):
+        load(path)
+    with pytest.raises(DataError, match=r"no line of .*q.jsonl is a question \(1 bad lines\)"):
+        bad = write(tmp_path / "bad.q.jsonl", "{")
+        QUESTIONS["file"](QuestionsConfig("file", 10, 0, str(bad), bad_lines="skip"), 0)
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
