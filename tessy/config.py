@@ -17,7 +17,8 @@ from tessy.errors import ConfigError, nearest
 from tessy.records import Writer
 
 _BASE_URL = r"https?://(\[[0-9a-fA-F:]+\]|[^\s/?#:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?"
-STAGES = ("questions", "predictor", "synthesize", "sft", "evaluate", "report")
+STAGES = ("questions", "predictor", "synthesize", "score", "sft", "evaluate", "report")
+ON_REQUEST = ("score",)  # stages that stage=all leaves out
 
 MethodKind = Literal[
     "tessy",

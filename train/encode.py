@@ -85,12 +85,12 @@ def encode(
     Raises:
         DataError: a malformed line or sample, or one that is too long if none may be.
     """
+    encoder = Encoder(trajectories, student, source, train)
+    encoder.dialect  # noqa: B018: what is wrong with it is said before any work
     with trajectories.open("rb") as file:
         total = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
     large = trajectories.stat().st_size > PARALLEL_ABOVE
     workers = len(os.sched_getaffinity(0)) if large else 1
-    encoder = Encoder(trajectories, student, source, train)
-    encoder.dialect  # noqa: B018: what is wrong with it is said before any work
     with (
         trajectories.open(encoding="utf-8") as file,
         bar(total, f"{label} samples", "samples") as progress,
@@ -137,9 +137,7 @@ def _encode(lines: Lines) -> list[Encoded]:
     return _encoder.encode(lines)
 
 
-def _in_order(
-    encoder: Encoder, chunks: Iterable[Lines], workers: int
-) -> Iterator[list[Encoded]]:
+def _in_order(encoder: Encoder, chunks: Iterable[Lines], workers: int) -> Iterator[list[Encoded]]:
     """The results of the chunks, of which only so many are held as keep the processes at work."""
     if workers == 1:
         yield from map(encoder.encode, chunks)

@@ -53,9 +53,7 @@ def fit(job: Job, devices: int, rank: int) -> None:
     steps = plan(job.train, len(prepared), devices, batches.passes)
     # Before the model: ZeRO-3 divides the weights while they are loaded.
     arguments = SFTConfig(
-        **trainer_arguments(
-            job.train, steps, job.learning_rate, job.seed, job.path(CHECKPOINTS)
-        ),
+        **trainer_arguments(job.train, steps, job.learning_rate, job.seed, job.path(CHECKPOINTS)),
         **sft_arguments(job.train, job.parameters, zero_config(job.deepspeed)),
     )
     one_gpu(arguments)

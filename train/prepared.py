@@ -40,6 +40,10 @@ class Sample(NamedTuple):
         """The ids, and -100 on the prompt."""
         return np.where(self.writers == PROMPT, IGNORED, self.ids).astype(np.int64)
 
+    def row(self) -> dict[str, Any]:
+        """As a collator takes it."""
+        return {"input_ids": self.ids, "labels": self.labels, "writers": self.writers}
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -168,3 +172,8 @@ def _write(
             counts["loss_tokens"] += int((sample.writers != PROMPT).sum())
             counts["teacher_tokens"] += int((sample.writers == TEACHER).sum())
     return counts, list(keys), offsets
+
+
+def discard(data: Prepared) -> None:
+    """Delete the files; they can be made again."""
+    shutil.rmtree(data.folder)

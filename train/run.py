@@ -11,7 +11,7 @@ from tessy.errors import StorageError, TessyError
 from train.arguments import computes_in_bf16, plan
 from train.curve import CURVE, read_curve
 from train.job import ADAPTER, CHECKPOINTS, MODEL, PREPARED, Job
-from train.prepared import prepare
+from train.prepared import discard, prepare
 
 ONE_DEVICE = DeepSpeedConfig()
 
@@ -68,8 +68,8 @@ def finetune(
         )
         _train(job, steps.steps)
         counts = data.counts | _summary(folder, steps.steps_per_epoch)
-        for name in (CHECKPOINTS, PREPARED):
-            shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        discard(data)
         return counts
     except OSError as error:
         if isinstance(error, TessyError):

@@ -39,8 +39,7 @@ class Samples(torch.utils.data.Dataset[dict[str, Any]]):
         return len(self.prepared)
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        sample = self.prepared[number]
-        return {"input_ids": sample.ids, "labels": sample.labels, "writers": sample.writers}
+        return self.prepared[number].row()
 
 
 class Loader(DataLoader[Any]):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tessy.errors import TessyError
+from tessy.machine import visible_gpus
 from train.fault import FAULTS, write_fault
 from train.job import Job
 
@@ -17,7 +18,10 @@ def main(path: Path) -> int:
     rank, devices = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     try:
         from train.fit import fit
+        from train.zero import compile_nothing
 
+        if not visible_gpus():
+            compile_nothing()
         fit(job, devices, rank)
     except TessyError as error:
         write_fault(error, job.path(FAULTS), rank)

@@ -37,6 +37,17 @@ def zero_config(config: DeepSpeedConfig) -> dict[str, Any] | None:
     return found
 
 
+def compile_nothing() -> None:
+    """Have processes on a CPU talk by gloo.
+
+    DeepSpeed would compile an operator of its own for them, a minute's work of a C++ compiler that
+    gains nothing for the small models that are trained there.
+    """
+    import deepspeed
+
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+
+
 class EngineCheck(TrainerCallback):
     """Stops a training that is not divided as asked: under another launcher, DeepSpeed's
     configuration is ignored in silence."""

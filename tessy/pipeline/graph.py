@@ -23,6 +23,7 @@ STAGE_VERSIONS: Mapping[str, int] = {
     "questions": 1,
     "predictor": 1,
     "synthesize": 1,
+    "score": 1,
     "sft": 1,
     "evaluate": 1,
     "report": 1,
@@ -33,6 +34,9 @@ PREDICTOR_OPTIONS = (
     *("validation_share", "epochs", "batch", "learning_rate", "max_length", "label_shift"),
 )
 READING_OPTIONS = ("window", "label_shift", "cut")
+# Options of train.* that change the samples, and those that change nothing but time and memory.
+SAMPLE_OPTIONS = ("max_length", "overlong", "system")
+TUNING_OPTIONS = ("name", "micro_batch", "packing", "memory", "checkpoints_per_epoch")
 BASE = "base"  # the student before any training
 
 
@@ -107,6 +111,8 @@ def _nodes(e: Experiment) -> Iterator[Node]:
             made = list(_data(e, method_key, questions, where))
             yield from made
             data = made[-1]
+            if "score" in e.stages:
+                yield _score(e, data)
             for rate in e.with_all_learning_rates():
                 for seed in e.sft_seeds:
                     subject = Subject(world, method_key, rate, seed)
@@ -193,9 +199,17 @@ def _synthesize(
     return Node("synthesize", f"{subject.method}{where}", config, parents, subject)
 
 
+def _score(e: Experiment, data: Node) -> Node:
+    config = {
+        "student": _model(e, "student"),
+        "train": {name: getattr(e.train, name) for name in SAMPLE_OPTIONS},
+    }
+    return Node("score", data.name, config, (data,), data.subject)
+
+
 def _sft(e: Experiment, data: Node, subject: Subject, name: str) -> Node:
     train = dataclasses.asdict(e.train)
-    for tuning in ("name", "micro_batch", "checkpoints_per_epoch", "learning_rate"):
+    for tuning in (*TUNING_OPTIONS, "learning_rate"):
         del train[tuning]
     config = {
         "student": _model(e, "student"),

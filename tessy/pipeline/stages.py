@@ -79,6 +79,19 @@ def _predictors(node: Node, store: Store, experiment: Experiment) -> PredictorCo
     return experiment.predictor
 
 
+def score(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
+    """Measure how likely the data is to the student before it is trained."""
+    from train.score import score as run
+
+    return run(
+        store.folder(node.parent("synthesize")) / TRAJECTORIES,
+        experiment.student,
+        experiment.train,
+        store.folder(node),
+        node.label,
+    )
+
+
 def sft(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Fine-tune the student on the synthesized data."""
     from train.run import finetune
@@ -92,6 +105,7 @@ def sft(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]
         node.subject.sft_seed,
         store.folder(node),
         node.label,
+        experiment.deepspeed,
     )
 
 
@@ -118,6 +132,7 @@ def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, f
         store.folder(node),
         node.label,
         loaded.unjudged,
+        experiment.train.system if node.parents else "",
     )
 
 
@@ -125,6 +140,7 @@ STAGE_FUNCTIONS: Mapping[str, Stage] = {
     "questions": questions,
     "predictor": predictor,
     "synthesize": synthesize,
+    "score": score,
     "sft": sft,
     "evaluate": evaluate,
 }

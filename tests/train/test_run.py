@@ -225,7 +225,11 @@ def test_divergence_names_the_step_and_keeps_the_last_good_checkpoint(
     samples: Path, student: ModelConfig, settings: TrainConfig, tmp_path: Path
 ) -> None:
     wild = replace(settings, max_grad_norm=1e9, checkpoints_per_epoch=6, warmup_ratio=0.5)
-    with pytest.raises(TrainingError, match=r"at step \d+ of 12, .*lower train.learning_rate"):
+    says = (
+        r"at step \d+ of 12, .* on sample 'q\d+', repeat 0, of method 'tessy', sample .*"
+        r"lower train.learning_rate"
+    )
+    with pytest.raises(TrainingError, match=says):
         finetune(samples, student, wild, 1e30, 0, tmp_path, "sft")
     kept = list((tmp_path / "checkpoints").glob("checkpoint-*"))
     lines = curve(tmp_path)
