@@ -66,7 +66,7 @@ class EngineDown(TessyError, ConnectionError):
 
 
 class TrainingError(TessyError, ArithmeticError):
-    """Training diverged, to a loss or gradient that is no finite number, or a process of it died."""
+    """Training diverged (a loss or gradient is no finite number), or a process of it died."""
 
 
 class SandboxError(TessyError, RuntimeError):

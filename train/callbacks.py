@@ -16,7 +16,6 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from tessy.errors import TrainingError
 from tessy.progress import bar
 
-
 PARTS = ("loss_capability", "loss_style")  # of the loss, equation 2
 
 

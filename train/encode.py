@@ -86,7 +86,7 @@ def encode(
         DataError: a malformed line or sample, or one that is too long if none may be.
     """
     encoder = Encoder(trajectories, student, source, train)
-    encoder.dialect  # noqa: B018: what is wrong with it is said before any work
+    _ = encoder.dialect  # what is wrong with it is said before any work
     with trajectories.open("rb") as file:
         total = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
     large = trajectories.stat().st_size > PARALLEL_ABOVE

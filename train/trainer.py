@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer on prepared samples: exact batches, the two sums of equation 2, whole checkpoints.
+"""TRL's SFTTrainer on prepared samples: exact batches, the two sums of equation 2.
 
 The paper's equation 2 splits the loss of a response into L_cap, over the tokens that carry
 capability, and L_sty, over those that carry style. Here the teacher wrote the first and the student
@@ -109,7 +109,7 @@ class Trainer(WholeCheckpoints, SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | None = None,
     ) -> Tensor:
-        """The negative log-likelihood, weighted by writer, over the completion tokens of the step."""
+        """The negative log-likelihood, weighted by writer, a completion token of the step."""
         writers, lengths = inputs.pop("writers")[:, 1:], inputs.pop("lengths")
         losses = token_losses(model, inputs, self.chunked)
         self._add(losses.detach(), writers, lengths)

@@ -31,7 +31,7 @@ def zero_config(config: DeepSpeedConfig) -> dict[str, Any] | None:
         "steps_per_print": 1 << 40,  # never: the curve says it
     }
     if config.kind == "zero3_offload":
-        zero |= dict.fromkeys(("offload_optimizer", "offload_param"), {"device": "cpu"})
+        zero |= {"offload_optimizer": {"device": "cpu"}, "offload_param": {"device": "cpu"}}
         automatic = dict.fromkeys(("lr", "betas", "eps", "weight_decay"), "auto")
         found["optimizer"] = {"type": "AdamW", "params": automatic}  # its own, for the CPU
     return found

@@ -171,7 +171,7 @@ def test_each_launcher_has_its_command(tmp_path: Path, monkeypatch: pytest.Monke
 
     slurm = replace(config, launcher="slurm")
     monkeypatch.delenv("SLURM_JOB_NODELIST", raising=False)
-    with pytest.raises(MissingError, match="outside of a Slurm job; .*salloc --nodes=4"):
+    with pytest.raises(MissingError, match=r"outside of a Slurm job; .*salloc --nodes=4"):
         command(slurm, job)
     tool = tmp_path / "scontrol"  # stands for Slurm's: this machine is no cluster
     tool.write_text('#!/bin/sh\ntest "$*" = "show hostnames gpu[1-4]" && echo gpu1 && echo gpu2\n')
