@@ -45,6 +45,20 @@ def fit(job: Job, devices: int, rank: int) -> None:
         TrainingError: the loss is no finite number, or DeepSpeed is not at work.
         StorageError: the disk refuses.
     """
+    trainer, progress = prepare_trainer(job, devices, rank)
+    resumed = newest_checkpoint(job.path(CHECKPOINTS))
+    if rank == 0:
+        rewind(job.path(CURVE), int(resumed.name.split("-")[1]) if resumed else 0)
+    try:
+        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    finally:
+        progress.close()
+    with storage("the model", Path(job.folder)):
+        _publish(trainer, job)
+
+
+def prepare_trainer(job: Job, devices: int, rank: int) -> tuple[Trainer, Progress]:
+    """The trainer of `job`, ready to begin, and its bar; raises as `fit` does."""
     count = threads(job.parameters)
     if count is not None and not torch.cuda.is_available():
         torch.set_num_threads(count)
@@ -57,17 +71,9 @@ def fit(job: Job, devices: int, rank: int) -> None:
         **sft_arguments(job.train, job.parameters, zero_config(job.deepspeed)),
     )
     one_gpu(arguments)
-    resumed = newest_checkpoint(job.path(CHECKPOINTS))
-    if rank == 0:
-        rewind(job.path(CURVE), int(resumed.name.split("-")[1]) if resumed else 0)
     progress = Progress(job.label, steps.steps)
-    trainer = _trainer(job, prepared, batches, arguments, [Schedule(steps.save_at), progress])
-    try:
-        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    finally:
-        progress.close()
-    with storage("the model", Path(job.folder)):
-        _publish(trainer, job)
+    callbacks = [Schedule(steps.save_at), progress]
+    return _trainer(job, prepared, batches, arguments, callbacks), progress
 
 
 def _trainer(

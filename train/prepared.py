@@ -124,15 +124,27 @@ def prepare(
     """
     if folder.is_dir():
         return Prepared(folder)
+    return store(encode(trajectories, student, source, train, label), folder, str(trajectories))
+
+
+def store(encoded: Iterator[Encoded], folder: Path, where: str) -> Prepared:
+    """Write encoded samples to `folder`, complete or not at all.
+
+    Args:
+        where: they come from, for messages.
+
+    Raises:
+        DataError: the same sample twice, or nothing to train on.
+    """
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    encoded = encode(trajectories, student, source, train, label)
-    counts, keys, offsets = _write(encoded, partial, trajectories)
+    partial.mkdir(parents=True)
+    counts, keys, offsets = _write(encoded, partial, where)
     if not keys:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(partial)
         said = ", ".join(f"{name} {n}" for name, n in sorted(counts.items())) or "it is empty"
         raise DataError(
-            f"{trajectories} has no sample to train on ({said})",
+            f"{where} has no sample to train on ({said})",
             "synthesize more samples, or raise train.max_length if they are too long",
         )
     counts["samples"] = len(keys)
@@ -145,13 +157,12 @@ def prepare(
 
 
 def _write(
-    encoded: Iterator[Encoded], folder: Path, trajectories: Path
+    encoded: Iterator[Encoded], folder: Path, where: str
 ) -> tuple[Counter[str], list[Key], list[int]]:
     """Append the samples to the files of `folder`; their keys and offsets as they lie there."""
     counts: Counter[str] = Counter()
     keys: dict[Key, None] = {}
     offsets = [0]
-    folder.mkdir(parents=True)
     with (folder / IDS).open("wb") as ids, (folder / WRITERS).open("wb") as writers:
         for sample in encoded:
             counts["trajectories"] += 1
@@ -161,7 +172,7 @@ def _write(
                 continue
             if sample.key in keys:
                 raise DataError(
-                    f"{named(sample.key)} is in {trajectories} twice",
+                    f"{named(sample.key)} is in {where} twice",
                     "synthesize it again, or delete its line",
                 )
             keys[sample.key] = None
