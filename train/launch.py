@@ -18,7 +18,6 @@ from pathlib import Path
 from tessy.config import DeepSpeedConfig
 from tessy.engines.serving import guardian
 from tessy.errors import MissingError, TrainingError
-from tessy.machine import visible_gpus
 from tessy.progress import bar, say
 from train.arguments import threads
 from train.curve import CURVE
@@ -108,8 +107,6 @@ def environment(job: Job) -> dict[str, str]:
     found["PYTHONPATH"] = os.pathsep.join(filter(None, (root, found.get("PYTHONPATH"))))
     if threads(job.parameters) is not None:
         found["OMP_NUM_THREADS"] = "1"
-    if not visible_gpus():
-        found["DS_ACCELERATOR"] = "cpu"
     return found
 
 

@@ -108,7 +108,7 @@ def states(
     bf16, lora = train.precision == "bf16", train.lora.rank
     trained = lora_parameters(shape, lora) if lora else parameters
     if deepspeed.kind == "none":
-        frozen = (2 if bf16 else 4) * parameters if lora else 0
+        frozen = (2 if bf16 else 4) * parameters if lora else 0.0
         return frozen + trained * (6 if bf16 else 4), 4 * trained, 8 * trained
     width, devices = 2 if bf16 else 4, deepspeed.devices
     weights = width * (parameters + (trained if lora else 0))

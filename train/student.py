@@ -18,7 +18,7 @@ def attention(config: TrainConfig) -> str:
     not packed, torch's own is as good.
     """
     import torch
-    from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_available
+    from transformers.utils.import_utils import is_flash_attn_2_available, is_flash_attn_3_available
 
     wanted = config.memory.attention
     if wanted != "auto":
@@ -79,7 +79,7 @@ def add_lora(model: Any, config: LoraConfig, seed: int) -> Any:
     settings = Settings(
         task_type="CAUSAL_LM",
         r=config.rank,
-        lora_alpha=config.alpha,
+        lora_alpha=config.alpha,  # type: ignore[arg-type]  # it divides
         lora_dropout=config.dropout,
         target_modules="all-linear" if one else list(config.targets),
     )

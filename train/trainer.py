@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from accelerate.utils import is_peft_model
 from datasets import Dataset
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -78,13 +79,16 @@ class Trainer(WholeCheckpoints, SFTTrainer):
         # TRL looks at the columns of a data set before it leaves all else to the methods below.
         rows = Dataset.from_dict({"input_ids": [[0]], "labels": [[0]]})
         super().__init__(train_dataset=rows, data_collator=collate, **given)
+        model: Any = self.model
         # Scored without what TRL logs besides: entropy and accuracy.
-        add_fused_lm_head(self.accelerator.unwrap_model(self.model), outputs=("log_probs",))
+        add_fused_lm_head(
+            model.get_base_model() if is_peft_model(model) else model, outputs=("log_probs",)
+        )
         self.prepared = prepared
         self.batches = batches
         self.weights = weights
         self.chunked = chunked
-        self.flops = Flops(self.model.config)
+        self.flops = Flops(model.config)
         self.num_tokens = 0
         self._sums = torch.zeros(len(SUMS), dtype=torch.float64)
         self._positions = 0
@@ -92,8 +96,10 @@ class Trainer(WholeCheckpoints, SFTTrainer):
     def get_train_dataloader(self) -> Loader:
         """Already divided over the devices, so accelerate has nothing to do with it."""
 
-        def collate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-            return self.data_collator(rows) | {"lengths": [len(row["input_ids"]) for row in rows]}
+        def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
+            return dict(self.data_collator(rows)) | {
+                "lengths": [len(row["input_ids"]) for row in rows]
+            }
 
         return Loader(
             Samples(self.prepared),
@@ -107,7 +113,7 @@ class Trainer(WholeCheckpoints, SFTTrainer):
         model: Any,
         inputs: dict[str, Any],
         return_outputs: bool = False,
-        num_items_in_batch: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
         """The negative log-likelihood, weighted by writer, a completion token of the step."""
         writers, lengths = inputs.pop("writers")[:, 1:], inputs.pop("lengths")

@@ -57,7 +57,9 @@ def estimate(node: Node, e: Experiment) -> Estimate:
         tokens = by_student + by_teacher
         return Estimate(tokens, 0 if mini else hours, max(stored, tokens) * BYTES_A_TOKEN)
     if node.stage == "sft":
-        return Estimate(sft_tokens(e), sft_hours(e), e.student.parameters * BYTES_A_PARAMETER)
+        disk = e.student.parameters * BYTES_A_PARAMETER
+        disk += sft_tokens(e) / e.train.epochs * BYTES_A_TRAINED_TOKEN
+        return Estimate(sft_tokens(e), sft_hours(e), disk)
     if node.stage == "score":
         tokens = sft_tokens(e) / e.train.epochs
         return Estimate(tokens, sft_hours(e) / e.train.epochs / 3, tokens * BYTES_A_TRAINED_TOKEN)
@@ -112,7 +114,7 @@ def _written(node: Node) -> tuple[float, float]:
     }.get(node.config["kind"], (0.0, 1.0))  # the larger model bounds how fast both write in turn
 
 
-def _predictor(e: Experiment, length: int, mini: bool) -> Estimate:
+def _predictor(e: Experiment, length: float, mini: bool) -> Estimate:
     """Both roles write responses to cut segments from, and an annotator marks each segment."""
     p = e.predictor
     written = p.segments / p.segments_per_response * length

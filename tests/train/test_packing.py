@@ -45,18 +45,18 @@ def test_balanced_rows_hold_the_same_and_no_more_than_fits(lengths: list[int], m
 def test_rows_are_similar_where_they_can_be() -> None:
     draw = random.Random(0)
     lengths = [draw.randint(2000, 30_000) for _ in range(64)]
-    loads = [sum(lengths[s] for s in row) for row in balanced(lengths, 131_072, 8)]
-    assert max(loads) - min(loads) < 2000
+    loads = [sum(lengths[s] for s in row) for row in balanced(lengths, 150_000, 8)]
+    assert max(loads) - min(loads) < 0.05 * max(loads)
 
 
 @pytest.mark.parametrize("packing", [False, True])
 @pytest.mark.parametrize("devices", [1, 2, 3])
-@pytest.mark.parametrize("samples", [1, 5, 22, 24])
+@pytest.mark.parametrize("samples", [1, 5, 22, 36])
 def test_each_step_has_its_samples_on_however_many_devices(
     settings: TrainConfig, packing: bool, devices: int, samples: int
 ) -> None:
     config = replace(
-        settings, global_batch=6, micro_batch=1 if packing else 2, packing=packing, max_length=64
+        settings, global_batch=12, micro_batch=1 if packing else 2, packing=packing, max_length=64
     )
     draw = random.Random(samples)
     lengths = [draw.randint(5, 60) for _ in range(samples)]
