@@ -17,8 +17,8 @@ from tessy.errors import ConfigError, nearest
 from tessy.records import Writer
 
 _BASE_URL = r"https?://(\[[0-9a-fA-F:]+\]|[^\s/?#:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?"
-STAGES = ("questions", "predictor", "synthesize", "score", "sft", "evaluate", "report")
-ON_REQUEST = ("score",)  # stages that stage=all leaves out
+STAGES = ("questions", "predictor", "synthesize", "score", "sft", "evaluate", "report", "push")
+ON_REQUEST = ("score", "push")  # stages that stage=all leaves out
 
 MethodKind = Literal[
     "tessy",
@@ -304,6 +304,14 @@ class TrackingConfig:
 
 
 @dataclass(frozen=True)
+class HubConfig:
+    """Where stage=push puts models and data sets; no other stage sends anything anywhere."""
+
+    owner: str = ""  # user or organization on the Hugging Face hub
+    private: bool = True  # repositories that are made for it
+
+
+@dataclass(frozen=True)
 class ReportConfig:
     """What the report shows; changing it retrains nothing."""
 
@@ -333,6 +341,7 @@ class Experiment:
     mini: MiniConfig
     tracking: TrackingConfig
     report: ReportConfig
+    hub: HubConfig
     outputs_dir: str  # everything a run writes goes there
     seed: int  # of synthesis and evaluation
     sft_seeds: tuple[int, ...]  # one training and evaluation each
@@ -553,6 +562,14 @@ def _served(e: Experiment) -> set[str]:
     return roles
 
 
+def _check_hub(e: Experiment) -> None:
+    if "push" in e.stages and not re.fullmatch(r"[\w-]+", e.hub.owner):
+        raise ConfigError(
+            f"stage=push with hub.owner={e.hub.owner!r}",
+            "set hub.owner=NAME, who owns what is made",
+        )
+
+
 def _check_training(e: Experiment) -> None:
     t, d = e.train, e.deepspeed
     check_division(t, d.devices)
@@ -623,6 +640,7 @@ def _check_combinations(e: Experiment) -> None:
     if not e.sft_seeds:
         raise ConfigError("sft_seeds=[] trains nothing", "set sft_seeds=[0]")
     _check_training(e)
+    _check_hub(e)
     if len(set(e.worlds)) != len(e.worlds) or len(set(e.sft_seeds)) != len(e.sft_seeds):
         raise ConfigError(
             f"mini.seeds={list(e.worlds)}, sft_seeds={list(e.sft_seeds)} repeat a seed",

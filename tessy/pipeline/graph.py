@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -27,6 +28,7 @@ STAGE_VERSIONS: Mapping[str, int] = {
     "sft": 1,
     "evaluate": 1,
     "report": 1,
+    "push": 1,
 }
 # Options of predictor.* that change what is trained; the others change how it is read.
 PREDICTOR_OPTIONS = (
@@ -92,7 +94,8 @@ def build(experiment: Experiment) -> list[Node]:
     nodes = list(_unique(_nodes(experiment)))
     evaluated = tuple(node for node in nodes if node.stage == "evaluate")
     config = {"experiment": experiment.name, "report": dataclasses.asdict(experiment.report)}
-    return [*nodes, Node("report", experiment.name, config, evaluated)]
+    pushed = _unique(_pushed(experiment, nodes)) if "push" in experiment.stages else ()
+    return [*nodes, *pushed, Node("report", experiment.name, config, evaluated)]
 
 
 def worlds(experiment: Experiment) -> tuple[int, ...]:
@@ -218,6 +221,17 @@ def _sft(e: Experiment, data: Node, subject: Subject, name: str) -> Node:
         "seed": subject.sft_seed,
     }
     return Node("sft", name, config, (data,), subject)
+
+
+def _pushed(e: Experiment, nodes: Sequence[Node]) -> Iterator[Node]:
+    """What goes to the hub: each data set that is trained on, and each model with its scores."""
+    for model in nodes:
+        if model.stage == "sft":
+            scores = tuple(n for n in nodes if n.stage == "evaluate" and model in n.parents)
+            for made, parents in ((model.parents[0], ()), (model, scores)):
+                name = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{e.name}-{made.name}")
+                config = {"repository": f"{e.hub.owner}/{name}"}
+                yield Node("push", name, config, (made, *parents), made.subject)
 
 
 def _evaluate(e: Experiment, model: Node | None, key: str, subject: Subject, name: str) -> Node:
