@@ -110,8 +110,9 @@ def states(
     if deepspeed.kind == "none":
         frozen = (2 if bf16 else 4) * parameters if lora else 0.0
         return frozen + trained * (6 if bf16 else 4), 4 * trained, 8 * trained
-    width, devices = 2 if bf16 else 4, deepspeed.devices
-    weights = width * (parameters + (trained if lora else 0))
+    width: float = 2 if bf16 else 4
+    devices = deepspeed.devices
+    weights = width * (parameters + (trained if lora else 0.0))
     gradients, optimizer = width * trained / devices, (12 if bf16 else 8) * trained / devices
     gradients += 2 * width * min(BUCKET, trained)  # one is reduced while the next is filled
     if deepspeed.kind == "zero2":
@@ -137,12 +138,11 @@ def activations(parameters: float, shape: Shape, train: TrainConfig, tokens: int
     width = 2 if train.precision == "bf16" else 4
     layer = tokens * layer_bytes(shape, width)
     at_work = tokens * 3 * width * shape.mlp  # gradients of what one layer is computing
+    head = head_bytes(shape, train, tokens, width)
     if not recomputes(train, parameters):
-        kept, computing = shape.layers * layer, at_work
-    else:
-        layers = 2 if train.memory.activation_offloading else shape.layers
-        kept, computing = layers * tokens * shape.hidden * width, layer + at_work
-    return kept + max(computing, head_bytes(shape, train, tokens, width))
+        return shape.layers * layer + max(at_work, head)
+    inputs = 2 if train.memory.activation_offloading else shape.layers
+    return inputs * tokens * shape.hidden * width + max(layer + at_work, head)
 
 
 def head_bytes(shape: Shape, train: TrainConfig, tokens: int, width: int) -> float:

@@ -136,7 +136,8 @@ def _write_model(folder: Path, layers: int) -> None:
     )
     assert read_shape(config.to_dict()) == shape
     with torch.device("cuda"):
-        model = Qwen3ForCausalLM(config).to(torch.bfloat16)
+        model: Any = Qwen3ForCausalLM(config)
+    model.to(torch.bfloat16)
     model.save_pretrained(folder)
     copy_tokenizer(MINI / "student", folder)  # the trainer looks up the padding's id in it
 
@@ -145,14 +146,12 @@ def _measure(job: Job, rate: float) -> dict[str, float]:
     _forget()
     with isolated():
         trainer, progress = prepare_trainer(job, devices=1, rank=0)
-        trainer.batches.config = job.train
         trainer.train()
         progress.close()
-        flops = Flops(trainer.model.config)
+        lengths, steps = trainer.prepared.lengths, trainer.batches.steps(0)[WARM_UP:]
+        work = sum(trainer.flops.of(lengths[sample] for sample in step) for step in steps)
     lines = read_curve(job.path(CURVE))[WARM_UP:]
     seconds = sum(line["tokens"] / line["tokens_per_second"] for line in lines)
-    lengths = trainer.prepared.lengths
-    work = flops.of(lengths) * len(lines) / STEPS  # steps are alike but for their samples' lengths
     return {
         "tokens_per_second": sum(line["tokens"] for line in lines) / seconds,
         "mfu": work / seconds / rate,
@@ -175,8 +174,10 @@ def _stock(job: Job, lengths: list[int], rate: float) -> dict[str, float]:
     rows = rows.add_column("labels", rows["input_ids"])
     steps = len(lengths)
     with isolated():
+        model = AutoModelForCausalLM.from_pretrained(job.source, dtype=torch.float32)
+        flops = Flops(model.config)
         trainer = SFTTrainer(
-            model=AutoModelForCausalLM.from_pretrained(job.source, dtype=torch.float32),
+            model=model,
             args=SFTConfig(
                 output_dir=str(job.path("stock")),
                 dataset_kwargs={"skip_prepare_dataset": True},
@@ -197,7 +198,7 @@ def _stock(job: Job, lengths: list[int], rate: float) -> dict[str, float]:
         trainer.train()
         torch.cuda.synchronize()
         seconds = time.perf_counter() - began
-        work = Flops(trainer.model.config).of(lengths)
+        work = flops.of(lengths)
     return {
         "tokens_per_second": sum(lengths) / seconds,
         "mfu": work / seconds / rate,

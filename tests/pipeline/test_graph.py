@@ -60,7 +60,7 @@ def test_the_base_model_is_the_first_to_be_scored(composed: Compose) -> None:
         "train.checkpoints_per_epoch=3",
         "train.memory.cross_entropy=whole",
         "deepspeed.processes=2",
-        "deepspeed=zero3",
+        "deepspeed.kind=zero3",
         "student.tensor_parallel=2",
         "stage=sft",
         "debug=true",

@@ -158,7 +158,7 @@ def test_what_goes_wrong_in_a_process_is_one_clear_error(
 ) -> None:
     wrong = replace(LONG, lora=LoraConfig(rank=2, targets=("no_such_proj",)))
     with pytest.raises(ConfigError, match=r"train.lora.targets=\['no_such_proj'\] match no module"):
-        finetune(samples, student, wrong, 1e-3, 0, tmp_path, "sft", two("zero2"))
+        finetune(samples, student, wrong, 1e-3, 0, tmp_path, "sft", DeepSpeedConfig("zero2"))
     assert not (tmp_path / "model").exists()
 
 
