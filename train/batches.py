@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tessy.config import TrainConfig
-from train.packing import Row, balanced, best_fit
+from train.packing import Row, best_fit, waves
 
 
 @dataclass
@@ -79,17 +79,18 @@ class Batches:
         """For each forward pass, the samples of each device."""
         steps = self.steps(epoch)
         for number, step in enumerate(steps):
-            passes = self._passes[number == len(steps) - 1]
-            rows = self._rows(step, passes * self.devices)
-            for start in range(0, len(rows), self.devices):
-                yield rows[start : start + self.devices]
+            yield from self._divided(step, self._passes[number == len(steps) - 1])
 
-    def _rows(self, step: list[int], count: int) -> list[Row]:
+    def _divided(self, step: list[int], passes: int) -> Iterator[list[Row]]:
         if self.config.packing:
-            packed = balanced(self._lengths(step), self.config.max_length, count)
-            return [[step[at] for at in row] for row in packed]
+            lengths = self._lengths(step)
+            for rows in waves(lengths, self.config.max_length, self.devices, passes):
+                yield [[step[at] for at in row] for row in rows]
+            return
         size = self.config.micro_batch
-        return [step[n * size : (n + 1) * size] for n in range(count)]
+        rows = [step[n * size : (n + 1) * size] for n in range(passes * self.devices)]
+        for start in range(0, len(rows), self.devices):
+            yield rows[start : start + self.devices]
 
     def _lengths(self, step: Sequence[int]) -> list[int]:
         return [self.lengths[sample] for sample in step]

@@ -7,10 +7,16 @@ on, token for token. No chat template touches a finished sample.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from tessy.dialects.base import Dialect
 from tessy.errors import DataError
 from tessy.records import Part, Trajectory, with_system
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 IGNORED = -100  # label of a token that bears no loss, as torch's cross entropy has it
 PROMPT, STUDENT, TEACHER = 0, 1, 2  # who wrote a token
@@ -61,32 +67,31 @@ def example(trajectory: Trajectory, dialect: Dialect, system: str = "") -> Examp
 
 def _writers(trajectory: Trajectory, dialect: Dialect) -> list[int]:
     """Who wrote each token of `dialect.completion_ids`."""
-    padded = bool(dialect.padding)
     thinking, answer = trajectory.text("think"), trajectory.text("answer")
-    by_think = _by_character(trajectory, "think")
-    by_answer = _by_character(trajectory, "answer")
-    if padded:  # the dialect strips the newlines that stand next to its markers
+    by_think, by_answer = _by_character(trajectory, "think"), _by_character(trajectory, "answer")
+    if dialect.padding:  # the dialect strips the newlines that stand next to its markers
         by_think = by_think[len(thinking) - len(thinking.lstrip("\n")) :]
         by_answer = by_answer[len(answer) - len(answer.lstrip("\n")) :]
         thinking, answer = thinking.strip("\n") + dialect.padding, answer.lstrip("\n")
-    if by_think:
-        by_think += by_think[-1:] * len(dialect.padding)
+    if len(by_think):
+        first, last = by_think[0], by_think[-1]
+        by_think = np.append(by_think, [last] * len(dialect.padding))
         thought = [
-            *by_think[:1] * len(dialect.open_ids),
-            *(by_think[at] for at in dialect.starts(thinking)),
-            *by_think[-1:] * len(dialect.close_ids),
+            [first] * len(dialect.open_ids),
+            by_think[dialect.starts(thinking)],
+            [last] * len(dialect.close_ids),
         ]
     else:  # closed without a thought: by who goes on
-        thought = by_answer[:1] * len(dialect.thinking_ids(""))
-    return [
-        *thought,
-        *(by_answer[at] for at in dialect.starts(answer)),
-        *by_answer[-1:] * len(dialect.end_ids),
-    ]
+        thought = [[by_answer[0]] * len(dialect.thinking_ids(""))]
+    parts = [*thought, by_answer[dialect.starts(answer)], [by_answer[-1]] * len(dialect.end_ids)]
+    written: list[int] = np.concatenate(parts).astype(int).tolist()
+    return written
 
 
-def _by_character(trajectory: Trajectory, part: Part) -> list[int]:
-    return [WRITERS[s.writer] for s in trajectory.spans if s.part == part for _ in s.text]
+def _by_character(trajectory: Trajectory, part: Part) -> NDArray[np.uint8]:
+    spans = [span for span in trajectory.spans if span.part == part]
+    wrote = np.array([WRITERS[span.writer] for span in spans], np.uint8)
+    return np.repeat(wrote, [len(span.text) for span in spans])
 
 
 def malformed(trajectory: Trajectory, what: str) -> DataError:

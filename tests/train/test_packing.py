@@ -17,7 +17,7 @@ from tests.train.parts import prepared
 from train.batches import Batches
 from train.collate import Packer
 from train.losses import token_losses
-from train.packing import balanced, best_fit
+from train.packing import balanced, best_fit, waves
 from train.student import load_student
 
 LENGTHS = st.lists(st.integers(1, 100), min_size=1, max_size=60)
@@ -40,6 +40,20 @@ def test_balanced_rows_hold_the_same_and_no_more_than_fits(lengths: list[int], m
     assert len(rows) == count and max(loads) <= 100
     assert loads == sorted(loads, reverse=True)
     assert sorted(sample for row in rows for sample in row) == list(range(len(lengths)))
+
+
+@given(LENGTHS, st.integers(1, 4), st.integers(0, 2))
+def test_passes_hold_every_sample_and_wait_no_longer_than_even_rows(
+    lengths: list[int], devices: int, more: int
+) -> None:
+    passes = -(-len(best_fit(lengths, 100)) // devices) + more
+    found = waves(lengths, 100, devices, passes)
+    assert [len(rows) for rows in found] == [devices] * passes
+    loads = [[sum(lengths[s] for s in row) for row in rows] for rows in found]
+    assert max(max(of) for of in loads) <= 100
+    assert sorted(s for rows in found for row in rows for s in row) == list(range(len(lengths)))
+    even = [sum(lengths[s] for s in r) for r in balanced(lengths, 100, devices * passes)]
+    assert sum(max(of) for of in loads) <= sum(even[::devices])
 
 
 def test_rows_are_similar_where_they_can_be() -> None:
