@@ -59,12 +59,13 @@ def push(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float
             commit_message="Card",
         )
     except OSError as error:  # of the network, of which the hub's refusals are
+        said = " ".join(str(error).split())
         raise MissingError(
-            f"{kind} {repository} cannot be pushed to {api.endpoint} ({error})",
+            f"{kind} {repository} cannot be pushed to {api.endpoint} ({said})",
             "log in with `hf auth login`, and check hub.owner and the network",
         ) from error
-    said = {"repository": repository, "kind": kind, "endpoint": api.endpoint}
-    (folder / PUSHED).write_text(json.dumps(said, indent=2), encoding="utf-8")
+    where = {"repository": repository, "kind": kind, "endpoint": api.endpoint}
+    (folder / PUSHED).write_text(json.dumps(where, indent=2), encoding="utf-8")
     files = [file for path in uploads.values() for file in path.rglob("*") if file.is_file()]
     return {"files": 1 + len([file for file in files if file.name != CARD])}
 

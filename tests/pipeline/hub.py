@@ -31,13 +31,16 @@ def serving() -> Iterator[tuple[str, Hub]]:
             if hub.refuse:
                 self.answer({"error": "who are you?"}, 401)
             elif self.path == "/api/repos/create":
-                hub.created.append(json.loads(body))
-                self.answer({"url": f"{address}/x", "name": "x"})
+                asked = json.loads(body)
+                hub.created.append(asked)
+                kind = "datasets/" if asked["type"] == "dataset" else ""
+                name = f"{asked['organization']}/{asked['name']}"
+                self.answer({"url": f"{address}/{kind}{name}", "name": name})
             elif "/preupload/" in self.path:
-                asked = json.loads(body)["files"]
+                files = json.loads(body)["files"]
                 modes = [
                     {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
-                    for f in asked
+                    for f in files
                 ]
                 self.answer({"files": modes})
             elif "/commit/" in self.path:
@@ -48,7 +51,9 @@ def serving() -> Iterator[tuple[str, Hub]]:
                         contents = base64.b64decode(line["value"]["content"])
                         into[line["value"]["path"]] = contents
                 oid = "0" * 40
-                self.answer({"commitUrl": f"{address}/x/commit/{oid}", "commitOid": oid})
+                place = repository.removeprefix("models/")
+                url = f"{address}/{place}/commit/{oid}"
+                self.answer({"commitUrl": url, "commitOid": oid})
             else:  # checks a card's front matter
                 self.answer({"errors": [], "warnings": []})
 
