@@ -17,7 +17,7 @@ from tessy.records import Message, Span, Trajectory, dump_line
 from train.prepared import prepare
 
 STUDENT = ModelConfig("mini", "mini:student", "qwen3", 0.88e6, 0.88e6, 1024)
-TOKENS, SPAN = 15_000, 60  # of a sample, and of a span of one writer
+TOKENS = 15_000  # of a sample
 SENTENCE = "Okay, let me see. First, keep the even numbers `x % 2 == 0`; but wait, sort them too.\n"
 
 
@@ -25,13 +25,19 @@ def write_trajectories(path: Path, samples: int) -> None:
     """Samples of 15,000 tokens in which the models take turns."""
     dialect = load_dialect("qwen3", locate(STUDENT.path))
     a_sentence = dialect.count(SENTENCE)
-    spans = [
-        Span("teacher" if n % 3 else "student", "think", f"{n}. {SENTENCE}", a_sentence)
-        for n in range(TOKENS // (a_sentence + 4))
-    ]
-    spans.append(Span("student", "answer", "print(sum(a))", 6))
+    count = TOKENS // (a_sentence + 6)
     with path.open("w", encoding="utf-8") as file:
         for number in range(samples):
+            spans = [
+                Span(
+                    "teacher" if n % 3 else "student",
+                    "think",
+                    f"{number + n}. {SENTENCE}",
+                    a_sentence,
+                )
+                for n in range(count)
+            ]
+            spans.append(Span("student", "answer", "print(sum(a))", 6))
             asked = (Message("user", f"Question {number}?"),)
             sample = Trajectory(
                 f"q{number}", 0, "tessy", asked, tuple(spans), "complete", {}, 0.0, {}, {}

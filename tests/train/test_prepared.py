@@ -137,7 +137,7 @@ def test_memory_does_not_grow_with_the_data(student: ModelConfig, tmp_path: Path
     spans = (Span("teacher", "think", long, 9), Span("student", "answer", "ok", 1))
     path = tmp_path / "t.jsonl"
     with path.open("w") as file:
-        for number in range(300):
+        for number in range(400):
             file.write(dump_line(trajectory(number, spans)))
     script = f"""
 import resource, sys
