@@ -25,6 +25,7 @@ from tessy.pipeline.reporting import (
     report_is_there,
 )
 from tessy.pipeline.requirements import require
+from tessy.pipeline.scores import score_table
 from tessy.pipeline.stages import ANSWERS, STAGE_FUNCTIONS, TRAJECTORIES
 from tessy.pipeline.store import Manifest, Store
 from tessy.pipeline.tracking import StageLog, Tracker
@@ -77,6 +78,9 @@ def execute(experiment: Experiment, group: str = "") -> int:
     if report in todo or (reported and "report" in experiment.stages):
         _print_table(experiment, console)
     asked = [node for node in work if node.stage in experiment.stages]
+    scored = [node for node in asked if node.stage == "score"]
+    if scored:
+        console.print(score_table(scored, manifests))
     _print_cost(asked, manifests, done_before, console)
     nothing = "nothing was to do, " if not todo else ""
     console.print(f"Done: {nothing}{time.monotonic() - began:.1f} s, {_peak_memory()}.")

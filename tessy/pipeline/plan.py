@@ -17,6 +17,7 @@ from tessy.pipeline.estimate import ASSUMPTIONS, Estimate, estimate
 from tessy.pipeline.graph import Node
 from tessy.pipeline.requirements import missing, models, weights
 from tessy.pipeline.store import Store
+from tessy.pipeline.training import training_lines
 
 
 def show_plan(
@@ -40,6 +41,9 @@ def show_plan(
     console.print(_node_table(experiment, nodes, finished, store))
     console.print(_stage_table(experiment, nodes, finished))
     console.print(f"Estimates assume {ASSUMPTIONS}.", style="dim")
+    if any(node.stage == "sft" for node in todo):
+        for line in training_lines(experiment):
+            console.print(line, markup=False, highlight=False)
     _print_models(experiment, todo, console)
     free = free_bytes(store.outputs.absolute())
     console.print(
