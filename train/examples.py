@@ -77,15 +77,15 @@ def _writers(trajectory: Trajectory, dialect: Dialect) -> list[int]:
         first, last = by_think[0], by_think[-1]
         by_think = np.append(by_think, [last] * len(dialect.padding))
         thought = [
-            [first] * len(dialect.open_ids),
-            by_think[dialect.starts(thinking)],
-            [last] * len(dialect.close_ids),
+            *[first] * len(dialect.open_ids),
+            *by_think[dialect.starts(thinking)],
+            *[last] * len(dialect.close_ids),
         ]
     else:  # closed without a thought: by who goes on
-        thought = [[by_answer[0]] * len(dialect.thinking_ids(""))]
-    parts = [*thought, by_answer[dialect.starts(answer)], [by_answer[-1]] * len(dialect.end_ids)]
-    written: list[int] = np.concatenate(parts).astype(int).tolist()
-    return written
+        thought = [by_answer[0]] * len(dialect.thinking_ids(""))
+    answered = by_answer[dialect.starts(answer)]
+    written = [*thought, *answered, *[by_answer[-1]] * len(dialect.end_ids)]
+    return [int(writer) for writer in written]
 
 
 def _by_character(trajectory: Trajectory, part: Part) -> NDArray[np.uint8]:

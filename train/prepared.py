@@ -42,9 +42,10 @@ class Sample(NamedTuple):
 
     def row(self) -> dict[str, Any]:
         """As a collator takes it; copies, since the files are mapped to be read only."""
-        parts = {"input_ids": self.ids, "writers": self.writers}
-        return {name: part.astype(np.int64) for name, part in parts.items()} | {
-            "labels": self.labels
+        return {
+            "input_ids": self.ids.astype(np.int64),
+            "labels": self.labels,
+            "writers": self.writers.astype(np.int64),
         }
 
 
