@@ -8,6 +8,7 @@ one `Experiment`. A field's comment is its documentation. What cannot be combine
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,6 +187,8 @@ class TrainConfig:
     precision: Literal["fp32", "bf16"] = "bf16"
     micro_batch: int = 1  # samples a device and forward pass; accumulation is derived
     checkpoints_per_epoch: int = 1  # how often a resumable state is saved
+    # Methods of which the model after each epoch is kept (evaluate_epochs; figure 11)
+    keep_epochs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -247,6 +250,7 @@ class Experiment:
     name: str  # names the folder of reports
     stages: tuple[str, ...]  # a part of STAGES in order, or ("plan",)
     student: ModelConfig
+    author: ModelConfig  # who writes the data with the teacher; the student, but in figure 4
     teacher: ModelConfig
     engine: EngineConfig
     serve: ServeConfig
@@ -263,9 +267,17 @@ class Experiment:
     report: ReportConfig
     outputs_dir: str  # everything a run writes goes there
     seed: int  # of synthesis and evaluation
-    sft_seeds: tuple[int, ...]  # one training and evaluation each
+    sft_seeds: tuple[int, ...]  # one training and evaluation each; empty: the data only
+    evaluate_epochs: bool  # also after each epoch, for the methods of train.keep_epochs
     learning_rates: tuple[float, ...]  # the dial: train with each; empty means train.learning_rate
+    # Methods whose responses to the benchmarks' own problems are judged, without any training
+    direct: tuple[str, ...]
+    # Tables and figures of the paper -> their cases -> what each changes, as on the command line.
+    # An experiment that has some consists of them.
+    figures: Mapping[str, Mapping[str, tuple[str, ...]]]
     debug: bool  # tracebacks
+    # No option: the experiment of each case, by "FIGURE/CASE" (tessy.pipeline.cases)
+    cases: Mapping[str, Experiment] = field(default_factory=dict)
 
     @property
     def is_mini(self) -> bool:
@@ -276,6 +288,10 @@ class Experiment:
     def worlds(self) -> tuple[int, ...]:
         """Seeds of the miniature worlds of this experiment."""
         return self.mini.seeds or (self.mini.seed,)
+
+    def case(self, name: str) -> Experiment:
+        """The experiment of a case; without cases the only one is called ""."""
+        return self.cases[name] if self.cases else self
 
     def with_all_learning_rates(self) -> tuple[float, ...]:
         return self.learning_rates or (self.train.learning_rate,)
@@ -478,14 +494,18 @@ def _served(e: Experiment) -> set[str]:
 
 
 def _check_combinations(e: Experiment) -> None:
-    if not e.methods:
+    if not e.methods and not e.direct:
         raise ConfigError("no method is chosen", "set method=tessy")
     if not e.benchmarks:
         raise ConfigError(
             "no benchmark is chosen", "set benchmark=mini or benchmark=[lcb_pro,ojbench]"
         )
-    if not e.sft_seeds:
-        raise ConfigError("sft_seeds=[] trains nothing", "set sft_seeds=[0]")
+    for key in e.direct:
+        if key not in (*typing.get_args(MethodKind), *e.methods):
+            raise ConfigError(
+                f"direct={list(e.direct)} names the unknown method {key!r}",
+                nearest(key, typing.get_args(MethodKind)),
+            )
     if e.train.global_batch % e.train.micro_batch:
         raise ConfigError(
             f"train.global_batch={e.train.global_batch} is not a multiple of "
@@ -500,7 +520,7 @@ def _check_combinations(e: Experiment) -> None:
     mini = {f"benchmark {name}": b.kind == "mini" for name, b in e.benchmarks.items()}
     if e.questions.source != "file":  # one's own questions go with either
         mini["questions"] = e.questions.source == "mini"
-    for role, model in (("student", e.student), ("teacher", e.teacher)):
+    for role, model in (("student", e.student), ("author", e.author), ("teacher", e.teacher)):
         if not Path(model.path).is_dir():  # a folder may hold a miniature model made anew
             mini[f"{role} {model.name}"] = model.path.startswith("mini:")
     if len(set(mini.values())) > 1:

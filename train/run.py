@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -89,6 +90,7 @@ def _train(
 
     from train.callbacks import Curve, Progress, Schedule, rewind
     from train.checkpoints import newest_checkpoint, storage
+    from train.epochs import KeepEpochs
 
     model = _load(source)
     count = threads(model.num_parameters())
@@ -101,6 +103,13 @@ def _train(
     rewind(folder / CURVE, int(resumed.name.split("-")[1]) if resumed else 0)
     progress = Progress(label, steps.steps)
     callbacks = [Schedule(steps.save_at), Curve(folder / CURVE, "train"), progress]
+    if train.keep_epochs:
+
+        def publish(model: Any, target: Path) -> None:
+            with storage("the model of an epoch", folder):
+                _publish(copy.deepcopy(model), source, target, computes_in_bf16(train))
+
+        callbacks.append(KeepEpochs(folder, train.epochs, publish))
     trainer = _trainer(model, source, arguments, examples, callbacks)
     try:
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)

@@ -215,12 +215,11 @@ def schedule(step: int, steps: int) -> float:
     return min((step + 1) / (0.02 * steps + 1), 1.0, (steps - step) / (0.6 * steps))
 
 
-def load_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The weights of a shipped checkpoint, in single precision."""
-    from safetensors.torch import load_file
+def _shipped(name: str) -> Any:
+    from transformers import AutoModelForCausalLM
 
-    loaded = load_file(folder / "model.safetensors")
-    return {name: weight.float() for name, weight in loaded.items()}
+    folder = locate(f"{MINI_PREFIX}{name}")
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).train()
 
 
 def loss_of(model: Any, rows: list[corpus.Row], pad: int, recipe: Recipe, device: Any) -> Any:
@@ -238,9 +237,8 @@ def train(recipe: Recipe, dialect: Dialect, out: Path, seed: int, device: torch.
     """Train one model into `out/<name>`; goes on from `out/<name>.partial` if it is there."""
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    model = recipe.new_model(dialect.tokenizer).to(device)
-    if recipe.start:
-        model.load_state_dict(load_weights(locate(f"{MINI_PREFIX}{recipe.start}", True)))
+    model = _shipped(recipe.start) if recipe.start else recipe.new_model(dialect.tokenizer)
+    model.to(device)
     optims = optimizers(model)
     rates = [group["lr"] for optim in optims for group in optim.param_groups]
     partial = out / f"{recipe.name}.partial"

@@ -59,7 +59,7 @@ def _launch(arguments: Sequence[str], conf: Path, failures: list[Exception]) -> 
 
         suffix = sweep_suffix(overrides, HydraConfig.get().overrides.task)
         try:
-            execute(compose(config, suffix))
+            execute(compose(config, suffix, HydraConfig.get().overrides.task))
         except Exception as error:  # a sweep goes on with its next job
             failures.append(error)
             _say(error, bool(config.debug))
@@ -83,7 +83,7 @@ def _check_jobs(overrides: Sequence[Override], arguments: Sequence[str], conf: P
     (jobs,) = BasicSweeper.split_arguments(list(overrides), max_batch_size=None)
     with hydra.initialize_config_dir(str(conf), version_base="1.3"):
         for job in jobs:
-            compose(hydra.compose("config", list(job)), sweep_suffix(overrides, job))
+            compose(hydra.compose("config", list(job)), sweep_suffix(overrides, job), job)
 
 
 def _say(error: Exception, debug: bool) -> None:

@@ -57,7 +57,8 @@ def execute(experiment: Experiment) -> None:
     tracker = Tracker(experiment.tracking, store.outputs, experiment.name)
     for number, node in enumerate(n for n in todo if n is not report):
         console.print(f"[{number + 1}/{len(todo)}] {node.label}", markup=False)
-        manifests[node.fingerprint] = run_node(node, store, experiment, tracker)
+        case = experiment.case(node.subject.case)
+        manifests[node.fingerprint] = run_node(node, store, case, tracker)
     if report in todo:
         with tracker.stage("report", report.name, report.fingerprint, report.config) as log:
             make_report(report, nodes, manifests, done_before, store, experiment)

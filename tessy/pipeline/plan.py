@@ -15,7 +15,7 @@ from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import ASSUMPTIONS, Estimate, estimate
 from tessy.pipeline.graph import Node
-from tessy.pipeline.requirements import missing, models, weights
+from tessy.pipeline.requirements import missing, models, nodes_by_case, weights
 from tessy.pipeline.store import Store
 
 
@@ -46,11 +46,12 @@ def show_plan(
         f"This machine: {len(visible_gpus())} GPUs, {free / 1e9:.0f} GB free in {store.outputs}."
     )
     absent = missing(experiment, todo)
+    is_mini = any(e.is_mini for e in experiment.cases.values() or [experiment])
     if absent:
         console.print(f"\nMissing here, {len(absent)}:", style="bold red")
         for item in absent:
             console.print(f"  - {item}", markup=False, highlight=False)
-        console.print("experiment=mini runs on this machine." if not experiment.is_mini else "")
+        console.print("experiment=mini runs on this machine." if not is_mini else "")
     elif todo:
         console.print("Nothing is missing: run the same command with stage=all.", style="bold")
     else:
@@ -107,14 +108,23 @@ def _amounts(need: Estimate) -> tuple[str, str, str]:
 
 def _print_models(experiment: Experiment, todo: Sequence[Node], console: Console) -> None:
     console.print("\nModels and data:")
-    with_weights = weights(experiment, todo)
-    for path, purpose in models(experiment, todo).items():
+    needed: dict[str, str] = {}
+    with_weights: set[str] = set()
+    benchmarks: dict[str, str] = {}
+    questions: dict[str, None] = {}
+    for name, nodes in nodes_by_case(todo).items():
+        case = experiment.case(name)
+        needed |= models(case, nodes)
+        with_weights |= weights(case, nodes)
+        questions[case.questions.path or case.questions.source] = None
+        benchmarks |= {key: b.split or "all" for key, b in case.benchmarks.items()}
+    for path, purpose in needed.items():
         try:
             where = str(locate(path, path in with_weights))
         except TessyError:
             where = "not on this machine"
         console.print(f"  {purpose}: {path} ({where})", markup=False, highlight=False)
-    asked = experiment.questions
-    console.print(f"  questions: {asked.path or asked.source}", markup=False, highlight=False)
-    for name, benchmark in experiment.benchmarks.items():
-        console.print(f"  benchmark {name}: {benchmark.split or 'all'}", highlight=False)
+    for asked in questions:
+        console.print(f"  questions: {asked}", markup=False, highlight=False)
+    for name, split in benchmarks.items():
+        console.print(f"  benchmark {name}: {split}", highlight=False)

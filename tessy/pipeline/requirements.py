@@ -51,14 +51,29 @@ def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
         ConfigError, DataError, CheckpointError: what is there is wrong: a question file, or the
             arguments of a model's chat template.
     """
+    absent: list[str] = []
+    for name, nodes in nodes_by_case(todo).items():
+        absent += _missing_of_case(experiment.case(name), nodes)
+    absent += _disk(experiment, todo)
+    return list(dict.fromkeys(absent))
+
+
+def nodes_by_case(todo: Iterable[Node]) -> dict[str, list[Node]]:
+    """The nodes of each case; one that several cases share is the first one's."""
+    found: dict[str, list[Node]] = {}
+    for node in todo:
+        found.setdefault(node.subject.case, []).append(node)
+    return found
+
+
+def _missing_of_case(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
     stages = {node.stage for node in todo}
     absent = [*_machine(experiment, stages), *_packages(experiment, stages)]
     absent += missing_servers(experiment, todo)
     absent += [*_models(experiment, todo), *_not_in_this_version(experiment, todo)]
     absent += _questions(experiment, stages)
     _check_templates(experiment, todo)
-    absent += [*_benchmarks(experiment, todo), *_disk(experiment, todo), *_sandbox(stages)]
-    return list(dict.fromkeys(absent))
+    return [*absent, *_benchmarks(experiment, todo), *_sandbox(stages)]
 
 
 def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
@@ -67,7 +82,9 @@ def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
     needed: dict[str, str] = {}
     for node in todo:
         predictors = node.stage == "synthesize" and NEEDS[node.config["kind"]].predictors
-        if node.stage in ("predictor", "synthesize", "sft", "evaluate"):  # it counts the tokens
+        if node.stage in ("predictor", "synthesize"):  # it counts the tokens
+            needed[e.author.path] = f"student {e.author.name}"
+        if node.stage in ("sft", "evaluate") and not node.subject.direct:
             needed[e.student.path] = f"student {e.student.name}"
         if node.stage == "predictor" or _teacher_writes(node):
             needed[e.teacher.path] = f"teacher {e.teacher.name}"
@@ -87,7 +104,7 @@ def weights(e: Experiment, todo: Iterable[Node]) -> set[str]:
     if served_elsewhere(e.engine, e.serve):
         here -= {e.teacher.path, e.annotator.path}
         if not any(node.stage == "sft" for node in todo):
-            here -= {e.student.path}
+            here -= {e.student.path, e.author.path}
     return here
 
 
@@ -156,7 +173,8 @@ def _questions(e: Experiment, stages: set[str]) -> Iterator[str]:
 def _check_templates(e: Experiment, todo: Iterable[Node]) -> None:
     """Refuse arguments that a chat template does not take, of the models that are here."""
     needed = models(e, todo)
-    roles = {"student": e.student, "teacher": e.teacher, "annotator": e.annotator}
+    roles = {"student": e.student, "author": e.author, "teacher": e.teacher}
+    roles["annotator"] = e.annotator
     for role, model in roles.items():
         if model.path in needed:
             try:
@@ -169,7 +187,7 @@ def _check_templates(e: Experiment, todo: Iterable[Node]) -> None:
 def _not_in_this_version(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
     for node in todo:
         used: list[tuple[str, str, tuple[str, ...]]] = []
-        if node.stage == "questions":
+        if node.stage == "questions" and node.subject.benchmark is None:
             used = [("questions", e.questions.source, tuple(QUESTIONS))]
         elif node.stage == "predictor":
             used = [("predictor.source", e.predictor.source, PREDICTORS)]
@@ -179,6 +197,7 @@ def _not_in_this_version(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
             used = [
                 ("engine", e.engine.kind, ENGINES),
                 ("student.dialect", e.student.dialect, tuple(DIALECTS)),
+                ("student@author.dialect", e.author.dialect, tuple(DIALECTS)),
             ]
         if _teacher_writes(node):
             used.append(("teacher.dialect", e.teacher.dialect, tuple(DIALECTS)))

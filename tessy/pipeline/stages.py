@@ -8,14 +8,13 @@ from pathlib import Path
 
 from tessy.config import Experiment, PredictorConfig
 from tessy.pipeline.graph import Node, method_of
-from tessy.pipeline.store import Store
+from tessy.pipeline.store import Store, model_folder
 from tessy.records import Question, dump_line, read_jsonl
 
 Stage = Callable[[Node, Store, Experiment], Mapping[str, float]]
 
 QUESTIONS = "questions.jsonl"
 TRAJECTORIES = "trajectories.jsonl"
-MODEL = "model"
 ANSWERS = "answers.jsonl"
 
 
@@ -23,10 +22,29 @@ def questions(node: Node, store: Store, experiment: Experiment) -> Mapping[str, 
     """Store the questions to synthesize answers for."""
     from tessy.questions import QUESTIONS as SOURCES
 
-    loaded = SOURCES[experiment.questions.source](experiment.questions, node.subject.world)
+    if node.subject.benchmark is not None:
+        loaded = _problems(node, experiment)
+    else:
+        loaded = SOURCES[experiment.questions.source](experiment.questions, node.subject.world)
     lines = (dump_line(question) for question in loaded)
     (store.folder(node) / QUESTIONS).write_text("".join(lines), encoding="utf-8")
     return {"questions": len(loaded)}
+
+
+def _problems(node: Node, experiment: Experiment) -> list[Question]:
+    """The problems of a benchmark as questions (figure 6)."""
+    from eval.benchmarks import find_benchmark
+
+    config = experiment.benchmarks[node.subject.benchmark or ""]
+    benchmark = find_benchmark(config.kind)
+    return [
+        Question(
+            problem.problem_id,
+            "\n\n".join(message.content for message in benchmark.prompt(problem)),
+            config.kind,
+        )
+        for problem in benchmark.load(config, node.subject.world).problems
+    ]
 
 
 def predictor(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
@@ -45,7 +63,7 @@ def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str,
 
     setup = Setup(
         method_of(experiment, node.subject.method or ""),
-        experiment.student,
+        experiment.author,
         experiment.teacher,
         _predictors(node, store, experiment),
         experiment.engine,
@@ -62,7 +80,7 @@ def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str,
     }
     return run(
         asked,
-        samples(asked, experiment.questions.samples),
+        samples(asked, node.config.get("samples") or node.config["runs"] * len(asked)),
         setup,
         store.folder(node),
         node.label,
@@ -84,10 +102,11 @@ def sft(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]
     from train.run import finetune
 
     assert node.subject.learning_rate is not None and node.subject.sft_seed is not None
+    kept = tuple(m for m in experiment.train.keep_epochs if m == node.subject.method)
     return finetune(
         store.folder(node.parent("synthesize")) / TRAJECTORIES,
         experiment.student,
-        experiment.train,
+        dataclasses.replace(experiment.train, keep_epochs=kept),
         node.subject.learning_rate,
         node.subject.sft_seed,
         store.folder(node),
@@ -98,14 +117,27 @@ def sft(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]
 def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Have a model answer a benchmark, and judge its answers."""
     from eval.benchmarks import find_benchmark
+    from eval.responses import judge_responses
     from eval.run import evaluate as run
     from tessy.checkpoints import locate
     from tessy.engines import served_elsewhere
 
     benchmark = experiment.benchmarks[node.subject.benchmark or ""]
     loaded = find_benchmark(benchmark.kind).load(benchmark, node.subject.world)
+    if node.subject.direct:
+        return judge_responses(
+            store.folder(node.parent("synthesize")) / TRAJECTORIES,
+            loaded.problems,
+            benchmark,
+            experiment.judge,
+            store.folder(node),
+            node.label,
+            loaded.unjudged,
+        )
     weights = not served_elsewhere(experiment.engine, experiment.serve)
-    trained: Path | None = store.folder(node.parents[0]) / MODEL if node.parents else None
+    trained: Path | None = None
+    if node.parents:
+        trained = model_folder(store.folder(node.parents[0]), node.subject.epoch)
     return run(
         trained or locate(experiment.student.path, weights),
         experiment.student,

@@ -21,6 +21,6 @@ def composed() -> Callable[..., Experiment]:
 
     def make(*overrides: str) -> Experiment:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose(hydra.compose("config", list(overrides)))
+            return compose(hydra.compose("config", list(overrides)), "", overrides)
 
     return make
