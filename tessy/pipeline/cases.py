@@ -53,7 +53,10 @@ def compose_cases(
     assert isinstance(base, dict)
     base["figures"] = {}
     changes = dict.fromkeys(c for cases in figures.values() for case in cases.values() for c in case)
-    parsed = dict(zip(changes, check_overrides(list(changes), conf, multirun=False), strict=True))
+    try:
+        parsed = dict(zip(changes, check_overrides(list(changes), conf, multirun=False), strict=True))
+    except ConfigError as error:
+        raise ConfigError(f"figures={list(figures)}: {error}") from None
     last = [o for o in check_overrides(given, conf, multirun=True) if _place(o) not in known]
     chosen = {override.split("=", 1)[0] for override in given}
     composed: dict[tuple[str, ...], DictConfig] = {}  # several figures show the same

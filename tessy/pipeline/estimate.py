@@ -44,6 +44,8 @@ class Estimate:
 
 def estimate(node: Node, e: Experiment) -> Estimate:
     """Tokens, GPU hours and disk of one node, by the assumptions above."""
+    if node.stage == "report":
+        return Estimate()
     e = e.case(node.subject.case)
     mini = e.is_mini
     typical = TOKENS_A_MINI_SAMPLE if mini else TOKENS_A_SAMPLE

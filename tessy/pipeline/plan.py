@@ -14,7 +14,7 @@ from tessy.errors import TessyError
 from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import ASSUMPTIONS, Estimate, estimate
-from tessy.pipeline.graph import Node
+from tessy.pipeline.graph import Node, by_case
 from tessy.pipeline.requirements import missing, models, nodes_by_case, weights
 from tessy.pipeline.store import Store
 
@@ -38,6 +38,8 @@ def show_plan(
     finished = {node.fingerprint for node in done}
     todo = [node for node in nodes if node.fingerprint not in finished]
     console.print(_node_table(experiment, nodes, finished, store))
+    if experiment.cases:
+        console.print(_figure_table(experiment))
     console.print(_stage_table(experiment, nodes, finished))
     console.print(f"Estimates assume {ASSUMPTIONS}.", style="dim")
     _print_models(experiment, todo, console)
@@ -73,6 +75,25 @@ def _node_table(
             dict.fromkeys(p.name if p.stage == node.stage else p.stage for p in node.parents)
         )
         table.add_row(node.stage, f"{node.name} {node.fingerprint[:8]}", parents or "-", state)
+    return table
+
+
+def _figure_table(experiment: Experiment) -> Table:
+    """What each figure needs, and how much of it no figure above it needed."""
+    stages = ("synthesize", "sft", "evaluate")
+    table = Table(title="What each table and figure needs (new: not shared with those above)")
+    for column in ("figure", "cases", *stages, "new"):
+        table.add_column(column, justify="left" if column == "figure" else "right")
+    seen: set[str] = set()
+    figures: dict[str, dict[str, Node]] = {}
+    for name, nodes in by_case(experiment):
+        mine = figures.setdefault(name.partition("/")[0], {})
+        mine |= {node.fingerprint: node for node in nodes if node.stage in stages}
+    for figure, needed in figures.items():
+        counts = [sum(node.stage == stage for node in needed.values()) for stage in stages]
+        new = sum(fingerprint not in seen for fingerprint in needed)
+        seen |= needed.keys()
+        table.add_row(figure, *map(str, (len(experiment.figures[figure]), *counts, new)))
     return table
 
 

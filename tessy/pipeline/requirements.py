@@ -59,9 +59,12 @@ def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
 
 
 def nodes_by_case(todo: Iterable[Node]) -> dict[str, list[Node]]:
-    """The nodes of each case; one that several cases share is the first one's."""
+    """The nodes of each case; one that several cases share is the first one's.
+
+    The report is of no case, and needs nothing.
+    """
     found: dict[str, list[Node]] = {}
-    for node in todo:
+    for node in (n for n in todo if n.stage != "report"):
         found.setdefault(node.subject.case, []).append(node)
     return found
 
