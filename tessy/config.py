@@ -241,6 +241,7 @@ class ReportConfig:
 
     examples: int = 4  # problems whose trajectories are shown in full
     bootstrap: int = 10_000  # resamples behind each 95 % interval
+    style_responses: int = 10_000  # of each data set, in figures 8, 14 and 16; 0 is all
 
 
 @dataclass(frozen=True)

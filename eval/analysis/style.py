@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,72 +50,59 @@ class Words:
     per_thousand: NDArray[np.float64]  # [source, word], of 1,000 tokens
 
 
-@dataclass(frozen=True)
-class Style:
-    """All that is computed from the responses of several sources."""
-
-    responses: tuple[Responses, ...]
-    projection: Projection
-    similarities: tuple[Similarity, ...]
-    words: Words
-
-
-def analyse(sources: Sequence[Responses], words_of: Sequence[str], n_words: int = 25) -> Style:
-    """Compare the style of the sources.
+def project(sources: Sequence[Responses]) -> Projection:
+    """Principal components of the vectors (figure 8).
 
     Args:
         sources: with their counts over the same vocabulary.
-        words_of: for each token id the word that it is, or "" (see `words_of`).
-        n_words: how many of the most frequent words are shown.
 
     Raises:
         DataError: there are fewer than three responses.
     """
-    from scipy.sparse import vstack
-    from sklearn.feature_extraction.text import TfidfTransformer
+    from sklearn.decomposition import PCA
 
     if sum(len(s.keys) for s in sources) < 3:
         raise DataError("fewer than three responses have no style in common", "synthesize more")
-    vectors = vstack([s.counts for s in sources], format="csr")
-    vectors = TfidfTransformer(norm="l2").fit(vectors).transform(vectors, copy=False)
-    bounds = np.cumsum([0, *(len(s.keys) for s in sources)])
-    return Style(
-        tuple(sources),
-        _project(vectors, sources, bounds),
-        tuple(
-            _similarity(vectors, sources, bounds, i, j)
-            for i in range(len(sources))
-            for j in range(i + 1, len(sources))
-            if set(sources[i].keys) & set(sources[j].keys)
-        ),
-        _words(sources, words_of, n_words),
-    )
-
-
-def _project(
-    vectors: object, sources: Sequence[Responses], bounds: NDArray[np.int64]
-) -> Projection:
-    from sklearn.decomposition import PCA
-
+    vectors, bounds = _vectors(sources)
     pca = PCA(n_components=2, svd_solver="arpack", random_state=SOLVER_SEED)
     places = pca.fit_transform(vectors)
     points, centroids = {}, {}
     for n, source in enumerate(sources):
         mine = places[bounds[n] : bounds[n + 1]]
         centroids[source.source] = mine.mean(axis=0)
-        step = -(-len(mine) // MOST_DRAWN)
-        points[source.source] = mine[::step]
+        points[source.source] = mine[:: -(-len(mine) // MOST_DRAWN)]
     first, second = (float(share) for share in pca.explained_variance_ratio_)
     return Projection(points, centroids, (first, second))
 
 
+def similarities(sources: Sequence[Responses]) -> list[Similarity]:
+    """Mean similarity of each two sources that answer a question both (figure 14)."""
+    vectors, bounds = _vectors(sources)
+    return [
+        _similarity(vectors, sources, bounds, i, j)
+        for i in range(len(sources))
+        for j in range(i + 1, len(sources))
+        if set(sources[i].keys) & set(sources[j].keys)
+    ]
+
+
+def _vectors(sources: Sequence[Responses]) -> tuple[Any, NDArray[np.int64]]:
+    """TF-IDF vectors of all responses, and where each source's begin."""
+    from scipy.sparse import vstack
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    counts = vstack([s.counts for s in sources], format="csr")
+    vectors = TfidfTransformer(norm="l2").fit(counts).transform(counts, copy=False)
+    return vectors, np.cumsum([0, *(len(s.keys) for s in sources)])
+
+
 def _similarity(
-    vectors: object, sources: Sequence[Responses], bounds: NDArray[np.int64], i: int, j: int
+    vectors: Any, sources: Sequence[Responses], bounds: NDArray[np.int64], i: int, j: int
 ) -> Similarity:
     rows = {key: n for n, key in enumerate(sources[j].keys)}
     shared = [(n, rows[key], key) for n, key in enumerate(sources[i].keys) if key in rows]
-    left = vectors[bounds[i] + np.array([n for n, _, _ in shared])]  # type: ignore[index]
-    right = vectors[bounds[j] + np.array([n for _, n, _ in shared])]  # type: ignore[index]
+    left = vectors[bounds[i] + np.array([n for n, _, _ in shared])]
+    right = vectors[bounds[j] + np.array([n for _, n, _ in shared])]
     cosines = np.asarray(left.multiply(right).sum(axis=1)).ravel().astype(np.float64)
     by_question = _mean_by_question(cosines, [key for _, _, key in shared])
     # Questions are many and independent: the normal interval of their mean.
@@ -131,8 +119,15 @@ def _mean_by_question(values: NDArray[np.float64], keys: Sequence[Key]) -> NDArr
     return np.array([np.mean(group) for group in groups.values()])
 
 
-def _words(sources: Sequence[Responses], words_of: Sequence[str], n_words: int) -> Words:
-    """Sum the tokens that are the same word but for case and a blank before it."""
+def frequent_words(
+    sources: Sequence[Responses], words_of: Sequence[str], n_words: int = 25
+) -> Words:
+    """The words that the sources use most, on average over the sources (figure 16).
+
+    Args:
+        words_of: for each token id the word that it is, or "" (`StudentTokens.words`); tokens
+            that are the same word but for case and a blank before it are counted together.
+    """
     names = sorted({word for word in words_of if word})
     index = {word: n for n, word in enumerate(names)}
     ids = [n for n, word in enumerate(words_of) if word]

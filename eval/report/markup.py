@@ -32,6 +32,12 @@ def plain_table(titles: list[str], rows: list[list[str]], cls: str = "") -> str:
     return f'<div class="scroll"><table class="plain {cls}">{body}</table></div>'
 
 
+def sortable(titles: list[str], rows: list[list[str]]) -> str:
+    """A table whose titles sort it (page.js)."""
+    table = plain_table(titles, rows)
+    return table.replace('<table class="plain ">', '<table class="sortable">')
+
+
 def pair(left: str, right: str) -> str:
     """Two sections side by side where there is room."""
     return f'<div class="pair">{left}{right}</div>' if left and right else left + right

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,12 +13,12 @@ from tessy.config import Experiment
 from tessy.pipeline.graph import Node, build
 from tessy.pipeline.plan import show_plan
 from tessy.pipeline.reporting import (
-    RESULTS,
     TERMINAL,
     losses,
     make_report,
     report_folder,
     report_is_there,
+    tracked_rows,
 )
 from tessy.pipeline.requirements import require
 from tessy.pipeline.stages import STAGE_FUNCTIONS
@@ -62,7 +61,7 @@ def execute(experiment: Experiment) -> None:
     if report in todo:
         with tracker.stage("report", report.name, report.fingerprint, report.config) as log:
             make_report(report, nodes, manifests, done_before, store, experiment)
-            log.results(json.loads((report_folder(experiment) / RESULTS).read_text("utf-8")))
+            log.results(tracked_rows(experiment))
     if report in todo or (reported and "report" in experiment.stages):
         _print_table(experiment, console)
     asked = [node for node in work if node.stage in experiment.stages]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eval.analysis.counts import Responses, read
-from eval.analysis.style import analyse
+from eval.analysis.style import frequent_words, project, similarities
 from eval.analysis.tokenizer import StudentTokens
 from tessy.checkpoints import locate
 from tessy.errors import DataError
@@ -65,24 +65,22 @@ def test_similarity_is_that_of_the_same_question_and_repeat() -> None:
     one = counted("one", response("a", "wait next"), response("b", "done code"))
     same = counted("same", response("b", "done code"), response("a", "wait next"))
     other = counted("other", response("a", "done"), response("b", "wait"))
-    style = analyse([one, same, other], WORDS)
-    means = {(s.first, s.second): s.mean.value for s in style.similarities}
+    found = similarities([one, same, other])
+    means = {(s.first, s.second): s.mean.value for s in found}
     assert means["one", "same"] == pytest.approx(1)
     assert means["one", "other"] == means["same", "other"] == 0
-    assert {s.questions for s in style.similarities} == {2}
+    assert {s.questions for s in found} == {2}
 
 
 def test_sources_without_a_common_question_have_no_similarity() -> None:
     one = counted("one", response("a", "wait next"), response("b", "done"))
     two = counted("two", response("c", "wait"))
-    assert analyse([one, two], WORDS).similarities == ()
+    assert similarities([one, two]) == []
 
 
 def test_two_responses_are_too_few() -> None:
     with pytest.raises(DataError, match="fewer than three"):
-        analyse(
-            [counted("one", response("a", "wait")), counted("two", response("a", "next"))], WORDS
-        )
+        project([counted("one", response("a", "wait")), counted("two", response("a", "next"))])
 
 
 def test_centroids_of_different_styles_lie_apart_and_of_equal_ones_together() -> None:
@@ -93,14 +91,14 @@ def test_centroids_of_different_styles_lie_apart_and_of_equal_ones_together() ->
         return counted(source, *(response(str(n), text) for n, text in enumerate(drawn)))
 
     sources = [texts("student", "wait"), texts("teacher", "done"), texts("tessy", "wait")]
-    found = analyse(sources, WORDS).projection
+    found = project(sources)
     student, teacher, tessy = (found.centroids[name] for name in ("student", "teacher", "tessy"))
     assert np.linalg.norm(student - tessy) < 0.05 * np.linalg.norm(student - teacher)
     assert found.points["student"].shape == (60, 2) and 0.5 < found.explained[0] <= 1
 
 
 def test_words_are_of_a_thousand_tokens_most_frequent_first() -> None:
-    style = analyse(
+    words = frequent_words(
         [
             counted("one", response("a", "wait wait wait x"), response("b", "next x x x")),
             counted("two", response("a", "wait done"), response("b", "wait done")),
@@ -108,9 +106,9 @@ def test_words_are_of_a_thousand_tokens_most_frequent_first() -> None:
         WORDS,
         n_words=3,
     )
-    assert style.words.words[0] == "wait"
-    assert style.words.per_thousand[:, 0].tolist() == [375, 500]
-    assert dict(zip(style.words.words, style.words.per_thousand[0], strict=True))["next"] == 125
+    assert words.words[0] == "wait"
+    assert words.per_thousand[:, 0].tolist() == [375, 500]
+    assert dict(zip(words.words, words.per_thousand[0], strict=True))["next"] == 125
 
 
 def test_the_student_s_tokenizer_counts_as_the_student_reads() -> None:

@@ -1,0 +1,171 @@
+"""The report of an experiment that consists of tables and figures of the paper."""
+
+from __future__ import annotations
+
+import base64
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table as RichTable
+
+from eval.report import background_html, html, markup
+from eval.report.data import ReportData, Study
+from eval.report.paper import tables
+from eval.report.paper.figures import number
+from eval.report.paper.look import name
+from eval.report.paper.write import Shown, write_figures
+from tessy.config import ReportConfig
+
+CAPTIONS = {
+    "scores": "Bars: measured here, with 95 % intervals. Diamonds: the paper's values. Dotted: only "
+    "the paper has it.",
+    "epochs": "Line and band: measured here, 95 % intervals. Diamonds: the paper's values.",
+    "tokens": "Means, counted with the student's tokenizer. Diamonds: the paper's values.",
+    "shares": "Of the tokens of TESSY's responses. Diamonds: the paper's values.",
+    "similarity": "Mean TF-IDF cosine of responses to the same question; in parentheses the "
+    "paper's. Dotted: not measured.",
+    "points": "Bags of the student's tokens, weighted by TF-IDF, on their two principal components.",
+    "losses": "Mean loss of the response tokens at each optimizer step.",
+    "words": "A row a model; darker is more frequent. Words that are one token of the student's.",
+}
+
+
+def write_study(study: Study, folder: Path, config: ReportConfig) -> list[Shown]:
+    """Write `results.json`, `results.csv`, `results.md`, `report.html` and the folder `paper`.
+
+    Raises:
+        DataError: a model has not answered all problems equally often.
+    """
+    found = write_figures(study, folder, config)
+    rows = [row for shown in found for row in tables.json_cells(shown.figure, shown.cells)]
+    markdown = [(folder / f).read_text("utf-8") for s in found for f in s.files if f[-3:] == ".md"]
+    files = {
+        "results.json": json.dumps(rows, indent=2, ensure_ascii=False) + "\n",
+        "results.md": "\n".join(markdown),
+        "results.csv": "".join(_csv(shown, n > 0) for n, shown in enumerate(found)),
+        "report.html": html.document(
+            study.experiment, _body(study, found, config.examples), images=True
+        ),
+    }
+    for file, content in files.items():
+        (folder / file).write_text(content, encoding="utf-8")
+    return found
+
+
+def _csv(shown: Shown, headless: bool) -> str:
+    if not shown.cells:
+        return ""
+    lines = tables.to_csv(shown.figure, shown.cells).splitlines(keepends=True)
+    return "".join(lines[headless:])
+
+
+def terminal(found: list[Shown]) -> list[RichTable]:
+    """A table a figure, for rich to print."""
+    from rich.box import SIMPLE_HEAD
+    from rich.text import Text
+
+    made = []
+    for shown in found:
+        about = f"{number(shown.figure.key)}. {shown.figure.title} ({shown.figure.unit})"
+        table = RichTable(title=about, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
+        for title in tables.TITLES[:-1]:
+            table.add_column(title, overflow="fold")
+        measured = [cell for cell in shown.cells if cell.ours is not None]
+        for row in tables.printed(shown.figure, measured):
+            table.add_row(*map(Text, row[:-1]))
+        rest = len(shown.cells) - len(measured)
+        notes = [f"{rest} numbers of the paper were not measured here."] if rest else []
+        table.caption = "\n".join([*notes, *(f"Missing: {what}" for what in shown.missing)])
+        table.caption_justify = "left"
+        if measured or table.caption:
+            made.append(table)
+    return made
+
+
+def _body(study: Study, found: list[Shown], n_examples: int) -> str:
+    links = "".join(
+        f'<a href="#{s.figure.key}">{number(s.figure.key)}</a>' for s in found
+    )
+    measured = sum(c.ours is not None for s in found for c in s.cells)
+    printed = sum(c.paper is not None for s in found for c in s.cells)
+    both = sum(c.difference is not None for s in found for c in s.cells)
+    cards = "".join(
+        f'<div class="card m-tessy"><p>{what}</p><p class="big">{count:,}</p></div>'
+        for what, count in (
+            ("tables and figures", len(found)),
+            ("numbers measured", measured),
+            ("numbers of the paper", printed),
+            ("measured and in the paper", both),
+        )
+    )
+    header = (
+        f'<header><p class="kicker">TESSY · {escape(study.experiment)}</p>'
+        "<h1>The paper&#8217;s tables and figures, ours beside theirs</h1>"
+        f'<div class="cards">{cards}</div><nav>{links}</nav></header>'
+    )
+    merged = _merged(study)
+    return "".join(
+        [
+            header,
+            *(_section(shown) for shown in found),
+            background_html.who_wrote_what(merged, n_examples),
+            background_html.dropped(merged),
+            background_html.costs(merged),
+            background_html.provenance(merged),
+        ]
+    )
+
+
+def _section(shown: Shown) -> str:
+    figure = shown.figure
+    content = ""
+    if shown.png:
+        source = base64.b64encode(shown.png).decode()
+        told = escape(f"{number(figure.key)}: {figure.title}")
+        drawn = f'<img alt="{told}" src="data:image/png;base64,{source}">'
+        content += markup.figure(drawn, CAPTIONS[figure.kind]).replace("<figure>", '<figure class="full">')
+    if shown.missing:
+        items = "".join(f"<li>{escape(what)}</li>" for what in shown.missing)
+        content += (
+            f'<details class="missing"><summary>Missing: {len(shown.missing)}</summary>'
+            f"<ul>{items}</ul></details>"
+        )
+    if shown.cells:
+        rows = tables.printed(figure, shown.cells)
+        behind = [[*row[:3], " ".join(c.artifacts) or "–"] for row, c in zip(rows, shown.cells, strict=True)]
+        content += (
+            f"<details><summary>All {len(rows)} numbers</summary>"
+            f"{markup.sortable(tables.TITLES, rows)}"
+            f'<p class="small">{tables.ASIDE}</p></details>'
+            "<details><summary>Artifacts behind them</summary>"
+            + markup.plain_table([*tables.TITLES[:3], "artifacts"], behind, "provenance")
+            + "</details>"
+        )
+    files = ", ".join(f'<a href="{f}">{f.rpartition("/")[2]}</a>' for f in shown.files)
+    content += f'<p class="small files">Beside this page: {files}</p>'
+    lead = f"{figure.unit}. Cases: {escape(', '.join(_case(c) for c in shown.cases))}."
+    return markup.section(f"{number(figure.key)}. {figure.title}", lead, content, figure.key)
+
+
+def _case(case: Any) -> str:
+    return f"{case.name} ({name(case.data.student)}, taught by {name(case.data.teacher)})"
+
+
+def _merged(study: Study) -> ReportData:
+    """All cases as one, for the sections on samples, losses, costs and provenance."""
+    with_data = [c.data for c in study.cases if any(d.method == "tessy" for d in c.data.datasets)]
+    models = {m.artifact: m for c in study.cases for m in c.data.models}
+    first = study.cases[0].data
+    return ReportData(
+        study.experiment,
+        first.student,
+        first.teacher,
+        tuple(models.values()),
+        with_data[0].datasets if with_data else (),
+        (),
+        study.costs,
+        study.provenance,
+        study.drops,
+    )
