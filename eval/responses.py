@@ -51,9 +51,7 @@ def judge_responses(
         bar(len(order), label, "answers", len(journal.answers)) as progress,
     ):
         todo = (
-            done
-            for done in read_jsonl(trajectories, Trajectory)
-            if done.key not in journal.answers
+            done for done in read_jsonl(trajectories, Trajectory) if done.key not in journal.answers
         )
 
         def one(done: Trajectory) -> JudgedAnswer:

@@ -18,6 +18,7 @@ from tessy.errors import ConfigError, nearest
 from tessy.records import Writer
 
 _BASE_URL = r"https?://(\[[0-9a-fA-F:]+\]|[^\s/?#:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?"
+ALONE = ("plan", "compare")  # stages that make no artifact and stand beside no other
 STAGES = ("questions", "predictor", "synthesize", "sft", "evaluate", "report")
 
 MethodKind = Literal[
@@ -249,7 +250,7 @@ class Experiment:
     """Everything a run depends on."""
 
     name: str  # names the folder of reports
-    stages: tuple[str, ...]  # a part of STAGES in order, or ("plan",)
+    stages: tuple[str, ...]  # a part of STAGES in order, or one of ALONE
     student: ModelConfig
     author: ModelConfig  # who writes the data with the teacher; the student, but in figure 4
     teacher: ModelConfig
@@ -276,6 +277,9 @@ class Experiment:
     # Tables and figures of the paper -> their cases -> what each changes, as on the command line.
     # An experiment that has some consists of them.
     figures: Mapping[str, Mapping[str, tuple[str, ...]]]
+    # stage=compare: names of evaluated models (base, tessy, FIGURE/CASE/tessy) or folders of
+    # evaluations; empty compares all that the experiment has
+    compare: tuple[str, ...]
     debug: bool  # tracebacks
     # No option: the experiment of each case, by "FIGURE/CASE" (tessy.pipeline.cases)
     cases: Mapping[str, Experiment] = field(default_factory=dict)
@@ -305,9 +309,9 @@ def check(experiment: Experiment) -> None:
         ConfigError: naming the option, its value and the mend.
     """
     for stage in experiment.stages:
-        if stage not in STAGES and stage != "plan":
+        if stage not in (*STAGES, *ALONE):
             raise ConfigError(
-                f"stage={stage!r} is unknown", nearest(stage, (*STAGES, "all", "plan"))
+                f"stage={stage!r} is unknown", nearest(stage, (*STAGES, "all", *ALONE))
             )
     e = experiment
     if not re.fullmatch(r"[\w=-][\w.,=-]*", e.name):

@@ -10,8 +10,9 @@ def section(title: str, lead: str, content: str, anchor: str) -> str:
     return f'<section id="{anchor}"><h2>{title}</h2><p class="lead">{lead}</p>{content}</section>'
 
 
-def figure(drawing: str, caption: str, legend: str = "") -> str:
-    return f"<figure>{legend}{drawing}<figcaption>{caption}</figcaption></figure>"
+def figure(drawing: str, caption: str, legend: str = "", cls: str = "") -> str:
+    opening = f'<figure class="{cls}">' if cls else "<figure>"
+    return f"{opening}{legend}{drawing}<figcaption>{caption}</figcaption></figure>"
 
 
 def legend(entries: Mapping[str, str]) -> str:

@@ -6,7 +6,6 @@ import base64
 import json
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table as RichTable
 
@@ -18,6 +17,7 @@ from eval.report.paper.look import name
 from eval.report.paper.write import Shown, write_figures
 from tessy.config import ReportConfig
 
+BESIDE = 18  # numbers that stand beside their figure; more are folded
 CAPTIONS = {
     "scores": "Bars: measured here, with 95 % intervals. Diamonds: the paper's values. Dotted: only "
     "the paper has it.",
@@ -85,9 +85,7 @@ def terminal(found: list[Shown]) -> list[RichTable]:
 
 
 def _body(study: Study, found: list[Shown], n_examples: int) -> str:
-    links = "".join(
-        f'<a href="#{s.figure.key}">{number(s.figure.key)}</a>' for s in found
-    )
+    links = "".join(f'<a href="#{s.figure.key}">{number(s.figure.key)}</a>' for s in found)
     measured = sum(c.ours is not None for s in found for c in s.cells)
     printed = sum(c.paper is not None for s in found for c in s.cells)
     both = sum(c.difference is not None for s in found for c in s.cells)
@@ -120,12 +118,16 @@ def _body(study: Study, found: list[Shown], n_examples: int) -> str:
 
 def _section(shown: Shown) -> str:
     figure = shown.figure
-    content = ""
+    drawing = content = ""
     if shown.png:
         source = base64.b64encode(shown.png).decode()
         told = escape(f"{number(figure.key)}: {figure.title}")
-        drawn = f'<img alt="{told}" src="data:image/png;base64,{source}">'
-        content += markup.figure(drawn, CAPTIONS[figure.kind]).replace("<figure>", '<figure class="full">')
+        width = int.from_bytes(shown.png[16:20], "big") * 5 // 8  # of its pixels: sharp on screens
+        drawn = (
+            f'<div class="scroll"><img alt="{told}" width="{width}" '
+            f'src="data:image/png;base64,{source}"></div>'
+        )
+        drawing = markup.figure(drawn, CAPTIONS[figure.kind], cls="full")
     if shown.missing:
         items = "".join(f"<li>{escape(what)}</li>" for what in shown.missing)
         content += (
@@ -133,24 +135,37 @@ def _section(shown: Shown) -> str:
             f"<ul>{items}</ul></details>"
         )
     if shown.cells:
+        if figure.key.startswith("table"):
+            drawing = markup.sortable(*tables.wide(figure, shown.cells)) + drawing
         rows = tables.printed(figure, shown.cells)
-        behind = [[*row[:3], " ".join(c.artifacts) or "–"] for row, c in zip(rows, shown.cells, strict=True)]
+        numbers = markup.sortable(*_telling(rows))
+        if len(rows) > BESIDE:
+            content += f"<details><summary>All {len(rows)} numbers</summary>{numbers}</details>"
+        else:
+            drawing = f'<div class="beside">{drawing}{numbers}</div>'
+        behind = [
+            [*row[:3], row[-1], ", ".join(cell.artifacts) or tables.NOTHING]
+            for row, cell in zip(rows, shown.cells, strict=True)
+        ]
         content += (
-            f"<details><summary>All {len(rows)} numbers</summary>"
-            f"{markup.sortable(tables.TITLES, rows)}"
-            f'<p class="small">{tables.ASIDE}</p></details>'
-            "<details><summary>Artifacts behind them</summary>"
-            + markup.plain_table([*tables.TITLES[:3], "artifacts"], behind, "provenance")
-            + "</details>"
+            "<details><summary>What stands behind each number</summary>"
+            + markup.plain_table([*tables.TITLES[:3], tables.TITLES[-1], "artifacts"], behind)
+            + f'<p class="small">{tables.ASIDE}</p></details>'
         )
     files = ", ".join(f'<a href="{f}">{f.rpartition("/")[2]}</a>' for f in shown.files)
     content += f'<p class="small files">Beside this page: {files}</p>'
-    lead = f"{figure.unit}. Cases: {escape(', '.join(_case(c) for c in shown.cases))}."
-    return markup.section(f"{number(figure.key)}. {figure.title}", lead, content, figure.key)
+    students = dict.fromkeys(case.data.student for case in shown.cases)
+    teachers = dict.fromkeys(case.data.teacher for case in shown.cases)
+    who = f"{', '.join(map(name, students))}, taught by {', '.join(map(name, teachers))}"
+    lead = f"{escape(who)}; {figure.unit}."
+    title = f"{number(figure.key)}. {figure.title}"
+    return markup.section(title, lead, drawing + content, figure.key)
 
 
-def _case(case: Any) -> str:
-    return f"{case.name} ({name(case.data.student)}, taught by {name(case.data.teacher)})"
+def _telling(rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Titles and cells without the places that are the same in all rows, and without notes."""
+    kept = [n for n in range(6) if n > 1 or len({row[n] for row in rows}) > 1]
+    return [tables.TITLES[n] for n in kept], [[row[n] for n in kept] for row in rows]
 
 
 def _merged(study: Study) -> ReportData:

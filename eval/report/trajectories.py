@@ -43,9 +43,7 @@ def _beside(data: ReportData, world: int) -> list[DataSet]:
     return [d for method in BESIDE for d in data.datasets if (d.method, d.world) == (method, world)]
 
 
-def _by_key(
-    dataset: DataSet, keys: set[tuple[str, int]]
-) -> dict[tuple[str, int], Trajectory]:
+def _by_key(dataset: DataSet, keys: set[tuple[str, int]]) -> dict[tuple[str, int], Trajectory]:
     return {t.key: t for t in dataset.trajectories if t.key in keys}
 
 

@@ -133,7 +133,9 @@ RECIPES = (
         "teacher", "gpt_oss", models.new_teacher, corpus.teacher_row, 1500, 24, _validate_teacher
     ),
     Recipe("student", "qwen3", models.new_student, corpus.student_row, 1500, 24, _validate_student),
-    Recipe("student2", "qwen3", models.new_student, corpus.student_row, 1500, 24, _validate_student),
+    Recipe(
+        "student2", "qwen3", models.new_student, corpus.student_row, 1500, 24, _validate_student
+    ),
     Recipe(
         "student_base", "qwen3", models.new_student, corpus.student_row, 400, 24, _validate_student
     ),

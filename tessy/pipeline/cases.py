@@ -52,9 +52,13 @@ def compose_cases(
     base = OmegaConf.to_container(config)
     assert isinstance(base, dict)
     base["figures"] = {}
-    changes = dict.fromkeys(c for cases in figures.values() for case in cases.values() for c in case)
+    changes = dict.fromkeys(
+        c for cases in figures.values() for case in cases.values() for c in case
+    )
     try:
-        parsed = dict(zip(changes, check_overrides(list(changes), conf, multirun=False), strict=True))
+        parsed = dict(
+            zip(changes, check_overrides(list(changes), conf, multirun=False), strict=True)
+        )
     except ConfigError as error:
         raise ConfigError(f"figures={list(figures)}: {error}") from None
     last = [o for o in check_overrides(given, conf, multirun=True) if _place(o) not in known]
@@ -66,7 +70,9 @@ def compose_cases(
             kept = tuple(sorted(c for c in wanted if c.split("=", 1)[0] not in chosen))
             if kept not in composed:
                 data = copy.deepcopy(base)
-                for override in sorted((parsed[c] for c in kept), key=lambda o: _place(o) not in known):
+                for override in sorted(
+                    (parsed[c] for c in kept), key=lambda o: _place(o) not in known
+                ):
                     _apply(data, override, conf)
                 for override in last:
                     _apply(data, override, conf)

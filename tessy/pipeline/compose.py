@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tessy.config import STAGES, Experiment, check
+from tessy.config import ALONE, STAGES, Experiment, check
 from tessy.errors import ConfigError, nearest
 
 T = TypeVar("T")
@@ -63,25 +63,26 @@ def stages(value: Any) -> tuple[str, ...]:
     """The stages that `stage=` asks for, in their order.
 
     Args:
-        value: "all", "plan", one stage or a list of stages.
+        value: "all", "plan", "compare", one stage or a list of stages.
 
     Raises:
-        ConfigError: a name is unknown, or all or plan stands beside others.
+        ConfigError: a name is unknown, or all, plan or compare stands beside others.
     """
     names = value if isinstance(value, list | tuple) else [value]
     for name in names:
-        if name not in (*STAGES, "all", "plan"):
+        if name not in (*STAGES, "all", *ALONE):
             raise ConfigError(
-                f"stage={name!r} is unknown", nearest(str(name), (*STAGES, "all", "plan"))
+                f"stage={name!r} is unknown", nearest(str(name), (*STAGES, "all", *ALONE))
             )
     if not names:
         raise ConfigError("stage=[] asks for nothing", "set stage=all")
-    if len(names) > 1 and {"all", "plan"} & set(names):
+    if len(names) > 1 and {"all", *ALONE} & set(names):
         raise ConfigError(
-            f"stage={list(names)} mixes all or plan with others", "name one of them, or stages only"
+            f"stage={list(names)} mixes all, plan or compare with others",
+            "name one of them, or stages only",
         )
-    if list(names) == ["plan"]:
-        return ("plan",)
+    if names[0] in ALONE:
+        return (str(names[0]),)
     return STAGES if list(names) == ["all"] else tuple(s for s in STAGES if s in names)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tessy.config import Experiment
+from tessy.pipeline.comparing import compare
 from tessy.pipeline.graph import Node, build
 from tessy.pipeline.plan import show_plan
 from tessy.pipeline.reporting import (
@@ -50,6 +51,9 @@ def execute(experiment: Experiment) -> None:
     done = [node for node in work if node.fingerprint in manifests] + [report] * reported
     if experiment.stages == ("plan",):
         show_plan(experiment, nodes, done, store, console)
+        return
+    if experiment.stages == ("compare",):
+        compare(experiment, manifests, store, console)
         return
     todo = [node for node in nodes if node.stage in experiment.stages and node not in done]
     require(experiment, todo, done)

@@ -149,9 +149,7 @@ def method_of(e: Experiment, key: str) -> MethodConfig:
     return e.methods.get(key) or MethodConfig(key, key)  # type: ignore[arg-type]
 
 
-def _direct(
-    e: Experiment, key: str, about: Subject, pool: Node, where: str
-) -> Iterator[Node]:
+def _direct(e: Experiment, key: str, about: Subject, pool: Node, where: str) -> Iterator[Node]:
     """A method's own responses to a benchmark's problems, and their judgement (figure 6)."""
     benchmark = e.benchmarks[about.benchmark or ""]
     asked = dataclasses.asdict(benchmark)

@@ -143,9 +143,7 @@ def _write_study(
         case = experiment.case(name)
         data = gather(of_case, manifests, done_before, store, case, answers)
         to_do = tuple(node.label for node in of_case if node.fingerprint not in manifests)
-        cases.append(
-            Case(figure, short, case.author.name, case.sampling.max_tokens, data, to_do)
-        )
+        cases.append(Case(figure, short, case.author.name, case.sampling.max_tokens, data, to_do))
     whole = gather(nodes, manifests, done_before, store, experiment, answers, with_results=False)
     study = Study(experiment.name, tuple(cases), whole.costs, whole.provenance, whole.drops)
     return list(terminal(write_study(study, folder, experiment.report)))

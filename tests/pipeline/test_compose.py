@@ -80,7 +80,7 @@ def test_every_choice_spells_out_every_option(group: str) -> None:
         ("stge=all", "did you mean 'stage'?"),
         ("stage=evalute", "did you mean 'evaluate'?"),
         ("stage=[sft,evalute]", "did you mean 'evaluate'?"),
-        ("stage=[plan,sft]", "mixes all or plan with others"),
+        ("stage=[plan,sft]", "mixes all, plan or compare with others"),
         ("experiment=minni", "did you mean 'mini'?"),
         ("method=[tesy]", "did you mean 'tessy'?"),
         ("method.tessy.span_tokens=3", "did you mean 'methods.tessy.span_tokens'?"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,27 +25,31 @@ def bars(plt: Any, figure: Figure, cells: Sequence[Cell]) -> Any:
         for at, group in enumerate(groups):
             _group(axes, at, [cell for cell in mine if cell.group == group], names)
         axes.set_title(name(panel))
-        axes.set_xticks(range(len(groups)), [_folded(name(g)) for g in groups])
+        axes.set_xticks(range(len(groups)), [_folded(_group_name(figure, g)) for g in groups])
         axes.tick_params(axis="x", length=0)
         axes.set_xlim(-0.6, len(groups) - 0.4)
         axes.margins(y=0.14)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     places[0].set_ylabel(figure.unit)
-    _legend(plt, drawn, cells, names)
+    _legend(plt, drawn, cells, names, "data written by" if figure.bars == "author" else None)
     return drawn
+
+
+def _group_name(figure: Figure, group: str) -> str:
+    return f"{int(group):,} tokens" if figure.groups == "limit" else name(group)
 
 
 def _width_of(cells: Sequence[Cell]) -> float:
     """Inches of a panel, by the bars of the fullest one."""
-    widest = max(
-        len([c for c in cells if c.panel == panel]) for panel in {c.panel for c in cells}
-    )
-    return min(max(1.3 + 0.34 * widest, 2.6), 7.0)
+    panels = [[c for c in cells if c.panel == panel] for panel in {c.panel for c in cells}]
+    widest = max(len(panel) for panel in panels)
+    groups = max(len({c.group for c in panel}) for panel in panels)
+    return min(max(1.1 + 0.25 * widest, 0.7 + 1.15 * groups, 2.7), 7.0)
 
 
 def _panels(plt: Any, panels: Sequence[str], width: float) -> tuple[Any, list[Any]]:
-    columns = min(len(panels), max(1, min(PANELS_A_ROW, int(13 / width))))
+    columns = min(len(panels), max(1, min(PANELS_A_ROW, int(14 / width))))
     rows = -(-len(panels) // columns)
     drawn, grid = plt.subplots(
         rows, columns, figsize=(width * columns, 2.9 * rows), squeeze=False, layout="constrained"
@@ -58,6 +63,7 @@ def _panels(plt: Any, panels: Sequence[str], width: float) -> tuple[Any, list[An
 def _group(axes: Any, at: int, cells: Sequence[Cell], names: Sequence[str]) -> None:
     order = sorted(cells, key=lambda cell: names.index(cell.bar))
     pitch = WIDTH / max(len(order), 3)
+    labelled = all(cell.paper is None for cell in cells)  # nothing that labels could hide
     start = at - pitch * (len(order) - 1) / 2
     for n, cell in enumerate(order):
         x = start + n * pitch
@@ -71,7 +77,7 @@ def _group(axes: Any, at: int, cells: Sequence[Cell], names: Sequence[str]) -> N
             if cell.bar == "base":
                 ends = (at - WIDTH / 2, at + WIDTH / 2)
                 axes.hlines(ours.value, *ends, color=tint, linestyle=(0, (4, 3)), linewidth=1)
-            if cell.paper is None:
+            if labelled:
                 axes.annotate(
                     f"{ours.value:,.0f}" if ours.value >= 1000 else f"{ours.value:.1f}",
                     (x, ours.high),
@@ -83,7 +89,13 @@ def _group(axes: Any, at: int, cells: Sequence[Cell], names: Sequence[str]) -> N
                 )
         elif cell.paper is not None:
             axes.bar(
-                x, cell.paper, 0.84 * pitch, fill=False, edgecolor=tint, linestyle=":", linewidth=1.1
+                x,
+                cell.paper,
+                0.84 * pitch,
+                fill=False,
+                edgecolor=tint,
+                linestyle=":",
+                linewidth=1.1,
             )
         if cell.paper is not None:
             axes.plot(
@@ -91,7 +103,13 @@ def _group(axes: Any, at: int, cells: Sequence[Cell], names: Sequence[str]) -> N
             )
 
 
-def _legend(plt: Any, drawn: Any, cells: Sequence[Cell], names: Sequence[str]) -> None:
+def _legend(
+    plt: Any,
+    drawn: Any,
+    cells: Sequence[Cell],
+    names: Sequence[str],
+    title: str | None = None,
+) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -111,11 +129,11 @@ def _legend(plt: Any, drawn: Any, cells: Sequence[Cell], names: Sequence[str]) -
             )
         )
     if any(cell.ours is None for cell in cells):
-        handles.append(
-            Patch(fill=False, edgecolor=MUTED, linestyle=":", label="not measured here")
-        )
-    columns = min(len(handles), max(2, int(drawn.get_size_inches()[0] / 1.9)))
-    drawn.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8)
+        handles.append(Patch(fill=False, edgecolor=MUTED, linestyle=":", label="not measured here"))
+    columns = min(len(handles), max(2, int(drawn.get_size_inches()[0] / 1.7)))
+    drawn.legend(
+        handles=handles, title=title, loc="outside lower center", ncols=columns, fontsize=8
+    )
 
 
 def epochs(plt: Any, figure: Figure, cells: Sequence[Cell]) -> Any:
@@ -186,17 +204,19 @@ def matrices(plt: Any, figure: Figure, cells: Sequence[Cell]) -> Any:
         size = len(models)
         axes.set_xlim(-0.5, size - 1.5)
         axes.set_ylim(size - 0.5, 0.5)
-        axes.set_xticks(range(size - 1), [_folded(name(m), 14) for m in models[:-1]], fontsize=7)
-        axes.set_yticks(range(1, size), [_folded(name(m), 14) for m in models[1:]], fontsize=7)
+        axes.set_xticks(range(size - 1), [_folded(name(m)) for m in models[:-1]], fontsize=7)
+        axes.set_yticks(range(1, size), [_folded(name(m)) for m in models[1:]], fontsize=7)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_title({"direct": "Models themselves", "tessy": "TESSY, by teacher"}[panel])
     return drawn
 
 
-def _folded(text: str, width: int = 18) -> str:
-    """Long names on two lines."""
-    if len(text) <= width:
-        return text
-    cut = text.rfind("-", 0, width)
-    return f"{text[: cut + 1]}\n{text[cut + 1 :]}" if cut > 0 else text
+def _folded(text: str, width: int = 14) -> str:
+    """A long name on several lines, broken behind its hyphens."""
+    lines = [""]
+    for part in re.findall(r"[^- ]+[- ]?", text):
+        if len(lines[-1]) + len(part) > width and lines[-1]:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)

@@ -51,7 +51,9 @@ def points(plt: Any, panels: Sequence[tuple[str, Projection]]) -> Any:
 def words(plt: Any, found: Words) -> Any:
     """Figure 16: a row a model, a column a word; the square root of the frequency as a shade."""
     rows, columns = found.per_thousand.shape
-    drawn, axes = plt.subplots(figsize=(2.2 + 0.36 * columns, 1.4 + 0.36 * rows), layout="constrained")
+    drawn, axes = plt.subplots(
+        figsize=(2.2 + 0.36 * columns, 1.4 + 0.36 * rows), layout="constrained"
+    )
     axes.grid(False)
     shades = axes.pcolormesh(
         np.sqrt(found.per_thousand), cmap="cividis_r", edgecolors="white", linewidth=0.8

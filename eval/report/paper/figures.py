@@ -32,7 +32,7 @@ FIGURES = {
         Figure("fig5", "Teachers", "scores", groups="teacher"),
         Figure("fig6", "The synthesized responses themselves", "scores", groups="limit"),
         Figure("fig7", "Base model and reasoning model", "scores"),
-        Figure("fig8", "Where the responses lie", "points"),
+        Figure("fig8", "Where the responses lie", "points", unit="TF-IDF vectors"),
         Figure("fig9", "Who writes the final answer", "scores"),
         Figure("fig10", "A system prompt for the new data", "scores", case_in_bar=True),
         Figure("fig11", "TESSY after each epoch", "epochs"),

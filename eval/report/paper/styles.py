@@ -100,4 +100,3 @@ class Styles:
 def _first_world(case: Case, method: str) -> list[DataSet]:
     found = [d for d in case.data.datasets if d.method == method and d.vocabulary is not None]
     return sorted(found, key=lambda d: d.world)[:1]
-

@@ -75,9 +75,15 @@ def wide(figure: Figure, cells: Sequence[Cell]) -> tuple[list[str], list[list[st
         for panel in panels:
             cell = found.get((panel, group, bar))
             paper = "" if cell is None or cell.paper is None else f" ({value(figure, cell.paper)})"
-            row.append(NOTHING if cell is None else said(figure, cell.ours) + paper)
+            row.append(NOTHING if cell is None else _short(figure, cell) + paper)
         rows.append(row)
     return ["", *map(name, panels)], rows
+
+
+def _short(figure: Figure, cell: Cell) -> str:
+    """Ours without the digits that its interval makes pointless."""
+    text = said(figure, cell.ours)
+    return re.sub(r"(\.\d)\d\b", r"\1", text) if figure.kind == "scores" else text
 
 
 def to_markdown(figure: Figure, cells: Sequence[Cell], notes: Sequence[str]) -> str:

@@ -42,7 +42,8 @@ def write_figures(study: Study, folder: Path, config: ReportConfig) -> list[Show
     styles = Styles(config.style_responses)
     found = []
     with look.drawing() as plt:
-        for key in dict.fromkeys(case.figure for case in study.cases):
+        asked = {case.figure for case in study.cases}
+        for key in (key for key in FIGURES if key in asked):
             cases = tuple(case for case in study.cases if case.figure == key)
             shown = Shown(FIGURES[key], cases)
             shown.missing += [f"{case.name}: {label}" for case in cases for label in case.planned]
