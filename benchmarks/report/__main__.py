@@ -2,8 +2,8 @@
 
 The last line is one JSON object:
 
-    report_seconds      `stage=report` of Table 1 from artifacts on disk: the base model and 8 methods,
-                        8 benchmarks, 464 x 4 judged answers each (aim: below 20)
+    report_seconds      `stage=report` of Table 1 from artifacts on disk: the base model and
+                        8 methods, 8 benchmarks, 464 x 4 judged answers each (aim: below 20)
     style_peak_mb       memory of a process that analyses 30,000 responses of 15,000 tokens, over a
                         vocabulary of Qwen3's size (aim: below 4,096)
     style_seconds       its wall time, the making of the texts included

@@ -1,6 +1,6 @@
 """Style analysis of made-up responses of full size, in a process of its own.
 
-`python -m benchmarks.report.style RESPONSES TOKENS` prints one JSON object: seconds and peak memory.
+`python -m benchmarks.report.style RESPONSES TOKENS` prints one JSON object: seconds, peak memory.
 """
 
 from __future__ import annotations
@@ -47,11 +47,8 @@ def responses(source: int, writer: Writer, count: int, tokens: int) -> Iterator[
         drawn = np.searchsorted(cumulative, rng.random(tokens))
         drawn = np.where(rng.random(tokens) < 0.1, (drawn + 97 * source) % VOCABULARY, drawn)
         text = " ".join(words[drawn])
-        yield Trajectory(
-            *(f"q{number}", 0, "tessy", ()),
-            (Span(writer, "think", text, tokens),),
-            *("complete", {}, 0.0, {}, {}),
-        )
+        spans = (Span(writer, "think", text, tokens),)
+        yield Trajectory(f"q{number}", 0, "tessy", (), spans, "complete", {}, 0.0, {}, {})
 
 
 def main(count: int, tokens: int) -> None:

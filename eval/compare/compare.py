@@ -1,4 +1,4 @@
-"""Paired differences of all pairs of contenders, problems won and lost, corrected for many pairs."""
+"""Paired differences of all pairs, problems won and lost, corrected for many comparisons."""
 
 from __future__ import annotations
 
@@ -107,11 +107,11 @@ def _parts(first: Contender, second: Contender, resamples: int, seed: int) -> li
             world: np.array([difficulty[problem] == name for problem in problems])
             for world, problems in first.problems.items()
         }
-        sides = [
+        mine, theirs = (
             {w: [t[wanted[w]] for t in side[w]] for w in side if wanted[w].any()}
             for side in (first.verdicts, second.verdicts)
-        ]
-        estimate = paired_difference(*sides, resamples, seed)
+        )
+        estimate = paired_difference(mine, theirs, resamples, seed)
         count = sum(int(mask.sum()) for mask in wanted.values())
         parts.append(Part(name or "unknown", estimate, count))
     return parts

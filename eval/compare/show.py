@@ -21,9 +21,9 @@ TITLES = [
 ]
 ANSWERS = 12  # problems won and as many lost, whose answers a page shows for each comparison
 NOTE = (
-    "Percentage points of pass@1, paired by problem; intervals by bootstrap over problems, SFT seeds "
-    "and worlds; p by randomization over problems; Holm's correction for all comparisons here. "
-    "* marks an interval that excludes zero."
+    "Percentage points of pass@1, paired by problem; intervals by bootstrap over problems, SFT "
+    "seeds and worlds; p by randomization over problems; Holm's correction for all comparisons "
+    "here. * marks an interval that excludes zero."
 )
 
 

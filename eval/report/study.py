@@ -15,18 +15,19 @@ from eval.report.paper import tables
 from eval.report.paper.figures import number
 from eval.report.paper.look import name
 from eval.report.paper.write import Shown, write_figures
+from eval.report.tables import NOTHING
 from tessy.config import ReportConfig
 
 BESIDE = 18  # numbers that stand beside their figure; more are folded
 CAPTIONS = {
-    "scores": "Bars: measured here, with 95 % intervals. Diamonds: the paper's values. Dotted: only "
-    "the paper has it.",
+    "scores": "Bars: measured here, with 95 % intervals. Diamonds: the paper's values. Dotted: "
+    "only the paper has it.",
     "epochs": "Line and band: measured here, 95 % intervals. Diamonds: the paper's values.",
     "tokens": "Means, counted with the student's tokenizer. Diamonds: the paper's values.",
     "shares": "Of the tokens of TESSY's responses. Diamonds: the paper's values.",
     "similarity": "Mean TF-IDF cosine of responses to the same question; in parentheses the "
     "paper's. Dotted: not measured.",
-    "points": "Bags of the student's tokens, weighted by TF-IDF, on their two principal components.",
+    "points": "Bags of the student's tokens, weighted by TF-IDF, on two principal components.",
     "losses": "Mean loss of the response tokens at each optimizer step.",
     "words": "A row a model; darker is more frequent. Words that are one token of the student's.",
 }
@@ -144,7 +145,7 @@ def _section(shown: Shown) -> str:
         else:
             drawing = f'<div class="beside">{drawing}{numbers}</div>'
         behind = [
-            [*row[:3], row[-1], ", ".join(cell.artifacts) or tables.NOTHING]
+            [*row[:3], row[-1], ", ".join(cell.artifacts) or NOTHING]
             for row, cell in zip(rows, shown.cells, strict=True)
         ]
         content += (

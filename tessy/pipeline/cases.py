@@ -49,8 +49,7 @@ def compose_cases(
             raise ConfigError(f"figures.{figure} has no case", "give it one: {all: []}")
     conf = _conf()
     known = groups(conf)
-    base = OmegaConf.to_container(config)
-    assert isinstance(base, dict)
+    base: Any = OmegaConf.to_container(config)
     base["figures"] = {}
     changes = dict.fromkeys(
         c for cases in figures.values() for case in cases.values() for c in case
@@ -69,7 +68,7 @@ def compose_cases(
         for case, wanted in cases.items():
             kept = tuple(sorted(c for c in wanted if c.split("=", 1)[0] not in chosen))
             if kept not in composed:
-                data = copy.deepcopy(base)
+                data: dict[str, Any] = copy.deepcopy(base)
                 for override in sorted(
                     (parsed[c] for c in kept), key=lambda o: _place(o) not in known
                 ):

@@ -155,7 +155,7 @@ def _direct(e: Experiment, key: str, about: Subject, pool: Node, where: str) -> 
     asked = dataclasses.asdict(benchmark)
     for other in ("name", "path", "runs", "sampling"):  # how it is evaluated, not what it asks
         del asked[other]
-    config = {"source": "benchmark", "benchmark": asked}
+    config: dict[str, Any] = {"source": "benchmark", "benchmark": asked}
     if benchmark.kind == "mini":
         config["world"] = about.world
     name = f"{about.benchmark}{where}"

@@ -38,7 +38,7 @@ def groups(conf: Path) -> dict[str, list[str]]:
 def options(choices: Mapping[str, Sequence[str]]) -> list[str]:
     """Every option that may be set, as dotted paths."""
     top = {"stage": str} | {
-        k: v for k, v in _hints(Experiment).items() if k not in ("stages", "cases")
+        k: v for k, v in _hints(Experiment).items() if k not in ("stages", "cases", "figures")
     }
     return sorted(_leaves(top, "", choices))
 

@@ -96,7 +96,22 @@ def _scores(figure: Figure, cases: Sequence[Case], resamples: int) -> Iterator[C
                 bar = case.author if figure.bars == "author" else method
                 if figure.case_in_bar and method != BASE and case is not cases[0]:
                     bar = f"{method}_{case.name}"
-                yield _score(benchmark, _group(figure, case, method), bar, mine, resamples)
+                cell = _score(benchmark, _group(figure, case, method), bar, mine, resamples)
+                yield replace(cell, note="; ".join([cell.note, *data_notes(case, method)]))
+
+
+def data_notes(case: Case, method: str) -> list[str]:
+    """What of a method's data was not usable, if anything."""
+    notes = []
+    for dataset in case.data.datasets:
+        if dataset.method == method:
+            whole, samples = dataset.written.finishes.get("complete", 0), dataset.written.samples
+            if whole < samples:
+                notes.append(f"trained on {whole:,} of {samples:,} samples, the others incomplete")
+            unread = dataset.counts.get("scores_unparsed", 0)
+            if unread:
+                notes.append(f"{unread:,.0f} of {dataset.counts['scores']:,.0f} scores unreadable")
+    return notes
 
 
 def _group(figure: Figure, case: Case, method: str) -> str:

@@ -50,7 +50,7 @@ NAMES = {
     "direct": "models themselves",
 }
 INK, MUTED, LINE = "#1b1f24", "#59636e", "#d8dee4"
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "axes.titlesize": 9.5,

@@ -12,13 +12,14 @@ import numpy as np
 
 from eval.report.data import Case, Study
 from eval.report.paper import bars, clouds, look, tables
-from eval.report.paper.cells import Cell, cells
+from eval.report.paper.cells import Cell, cells, data_notes
 from eval.report.paper.figures import FIGURES, Figure
 from eval.report.paper.styles import Styles
 from tessy.config import ReportConfig
 from tessy.errors import DataError
 
 FOLDER = "paper"
+HOLLOW = 0.1  # of the samples; where fewer are complete, a method was not really tried
 
 
 @dataclass
@@ -64,6 +65,7 @@ def _write(shown: Shown, styles: Styles, folder: Path, resamples: int, plt: Any)
         else:
             pairs = styles.similarities(cases) if figure.kind == "similarity" else []
             shown.cells = cells(figure, cases, pairs, resamples)
+            shown.missing += _hollow(cases)
     except DataError as error:
         shown.missing.append(str(error))
         shown.cells = cells(figure, (), (), resamples)
@@ -84,6 +86,20 @@ def _write(shown: Shown, styles: Styles, folder: Path, resamples: int, plt: Any)
     if drawn is not None:
         shown.png = look.save(drawn, target)
         shown.files += [f"{FOLDER}/{figure.key}{suffix}" for suffix in (".png", ".pdf")]
+
+
+def _hollow(cases: Sequence[Case]) -> list[str]:
+    """Methods whose data is so thin that their numbers say nothing about them."""
+    found = []
+    for case in cases:
+        for dataset in case.data.datasets if case.data.models else ():
+            whole = dataset.written.finishes.get("complete", 0)
+            unread = dataset.counts.get("scores_unparsed", 0)
+            thin = whole < HOLLOW * dataset.written.samples
+            if thin or (unread and unread == dataset.counts["scores"]):
+                reasons = ", ".join(data_notes(case, dataset.method))
+                found.append(f"{dataset.method} says nothing about the method: {reasons}")
+    return list(dict.fromkeys(found))
 
 
 def _points(cases: Sequence[Case], styles: Styles, plt: Any) -> tuple[Any, Any]:
