@@ -13,8 +13,9 @@ from eval.report import background_html, html, markup
 from eval.report.data import ReportData, Study
 from eval.report.paper import tables
 from eval.report.paper.figures import number
+from eval.report.paper.latex import typeset
 from eval.report.paper.look import name
-from eval.report.paper.write import Shown, write_figures
+from eval.report.paper.write import FOLDER, Shown, write_figures
 from eval.report.tables import NOTHING
 from tessy.config import ReportConfig
 
@@ -40,6 +41,8 @@ def write_study(study: Study, folder: Path, config: ReportConfig) -> list[Shown]
         DataError: a model has not answered all problems equally often.
     """
     found = write_figures(study, folder, config)
+    tex = [Path(f).name for s in found for f in s.files if f.endswith(".tex")]
+    latex = typeset(folder / FOLDER, tex) if tex else ""
     rows = [row for shown in found for row in tables.json_cells(shown.figure, shown.cells)]
     markdown = [(folder / f).read_text("utf-8") for s in found for f in s.files if f[-3:] == ".md"]
     files = {
@@ -47,7 +50,7 @@ def write_study(study: Study, folder: Path, config: ReportConfig) -> list[Shown]
         "results.md": "\n".join(markdown),
         "results.csv": "".join(_csv(shown, n > 0) for n, shown in enumerate(found)),
         "report.html": html.document(
-            study.experiment, _body(study, found, config.examples), images=True
+            study.experiment, _body(study, found, config.examples, latex), images=True
         ),
     }
     for file, content in files.items():
@@ -85,7 +88,7 @@ def terminal(found: list[Shown]) -> list[RichTable]:
     return made
 
 
-def _body(study: Study, found: list[Shown], n_examples: int) -> str:
+def _body(study: Study, found: list[Shown], n_examples: int, latex: str) -> str:
     links = "".join(f'<a href="#{s.figure.key}">{number(s.figure.key)}</a>' for s in found)
     measured = sum(c.ours is not None for s in found for c in s.cells)
     printed = sum(c.paper is not None for s in found for c in s.cells)
@@ -102,7 +105,8 @@ def _body(study: Study, found: list[Shown], n_examples: int) -> str:
     header = (
         f'<header><p class="kicker">TESSY · {escape(study.experiment)}</p>'
         "<h1>The paper&#8217;s tables and figures, ours beside theirs</h1>"
-        f'<div class="cards">{cards}</div><nav>{links}</nav></header>'
+        f'<div class="cards">{cards}</div><nav>{links}</nav>'
+        f'<p class="small">{escape(latex)}</p></header>'
     )
     merged = _merged(study)
     return "".join(

@@ -75,15 +75,27 @@ def _check_jobs(overrides: Sequence[Override], arguments: Sequence[str], conf: P
     import hydra
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
+    from tessy.errors import ConfigError
     from tessy.pipeline.compose import compose
     from tessy.pipeline.overrides import sweep_suffix
 
     if any("hydra/sweeper" in argument for argument in arguments):
         return  # its jobs are known to that sweeper only
     (jobs,) = BasicSweeper.split_arguments(list(overrides), max_batch_size=None)
+    named: dict[str, list[str]] = {}
     with hydra.initialize_config_dir(str(conf), version_base="1.3"):
         for job in jobs:
-            compose(hydra.compose("config", list(job)), sweep_suffix(overrides, job), job)
+            experiment = compose(
+                hydra.compose("config", list(job)), sweep_suffix(overrides, job), job
+            )
+            named.setdefault(experiment.name, []).append(" ".join(job))
+    for name, same in named.items():
+        if len(same) > 1:
+            raise ConfigError(
+                f"{len(same)} runs of the sweep are called {name!r} ({'; '.join(same)}): each "
+                "report would replace the one before",
+                "do not set name= in a sweep over experiments",
+            )
 
 
 def _say(error: Exception, debug: bool) -> None:

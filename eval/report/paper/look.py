@@ -74,6 +74,7 @@ SETTINGS: dict[Any, Any] = {
     "savefig.pad_inches": 0.08,
     "pdf.fonttype": 42,  # text stays text
     "text.usetex": False,  # no LaTeX is needed
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "hatch.linewidth": 0.6,
 }
 
