@@ -28,7 +28,7 @@ from tessy.engines.base import Completion, Engine, Request, complete
 from tessy.engines.loop import run as run_loop
 from tessy.errors import ArtifactError, DataError
 from tessy.progress import bar
-from tessy.records import Problem
+from tessy.records import Problem, with_system
 
 JOURNAL = "answers.jsonl"
 UNJUDGED = "unjudged.jsonl"  # problems that cannot be judged, and why
@@ -47,6 +47,7 @@ def evaluate(
     folder: Path,
     label: str,
     unjudged: Sequence[Unjudged] = (),
+    system: str = "",
 ) -> dict[str, float | int]:
     """Answer every problem `benchmark.runs` times and judge the answers.
 
@@ -60,6 +61,7 @@ def evaluate(
         seed: with the problem's id and the run it determines the noise of an answer.
         label: what the progress bar says.
         unjudged: problems that cannot be judged; `folder/unjudged.jsonl` lists them.
+        system: system prompt that the model was trained with (paper, figure 10).
 
     Returns:
         Counts: `problems` in the score, `unjudged_counted` among them, `unjudged_left_out`,
@@ -105,6 +107,7 @@ def evaluate(
             judge=judge,
             seed=seed,
             journal=journal,
+            system=system,
         )
         todo = [
             (p, run)
@@ -143,6 +146,7 @@ class _Work:
     judge: JudgeConfig
     seed: int
     journal: Journal
+    system: str
     counts: dict[str, float | int] = field(
         default_factory=lambda: {
             "retried_faults": 0,
@@ -170,7 +174,7 @@ async def _answer_all(
     workers: int,
     progress: Any,
 ) -> None:
-    asked = {p.problem_id: work.benchmark.prompt(p) for p, _ in todo}
+    asked = {p.problem_id: with_system(work.benchmark.prompt(p), work.system) for p, _ in todo}
     prompts = {name: tuple(work.dialect.prompt_ids(asked[name])) for name in asked}
     context = max(map(len, prompts.values())) + work.config.sampling.max_tokens
     sessions = min(hosting.engine.batch_size, len(todo))

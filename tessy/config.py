@@ -19,7 +19,8 @@ from tessy.records import Writer
 
 _BASE_URL = r"https?://(\[[0-9a-fA-F:]+\]|[^\s/?#:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?"
 ALONE = ("plan", "compare")  # stages that make no artifact and stand beside no other
-STAGES = ("questions", "predictor", "synthesize", "sft", "evaluate", "report")
+STAGES = ("questions", "predictor", "synthesize", "score", "sft", "evaluate", "report", "push")
+ON_REQUEST = ("score", "push")  # stages that stage=all leaves out
 
 MethodKind = Literal[
     "tessy",
@@ -173,6 +174,46 @@ class MethodConfig:
 
 
 @dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank updates of some matrices instead of all parameters (paper, figure 13)."""
+
+    rank: int = 0  # 0 trains all parameters
+    alpha: float = 16.0  # the update is scaled by alpha / rank
+    dropout: float = 0.0
+    # Modules by the end of their names, such as q_proj; all-linear is every matrix but the head
+    targets: tuple[str, ...] = ("all-linear",)
+    # Add the updates to the weights, so that the model can be evaluated and served as it is; false
+    # keeps only the adapter.
+    merge: bool = True
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the two sums of equation 2; each token counts so many times."""
+
+    style_weight: float = 1.0  # of the tokens that the student wrote (L_sty)
+    capability_weight: float = 1.0  # of those that the teacher wrote (L_cap)
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """What is traded for memory in training; changes no result but for rounding."""
+
+    # Recompute activations in the backward pass: a third more work, a tenth of the activations.
+    # auto: for models above 0.5B parameters
+    gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
+    # chunked never holds the logits of a whole row (24 GB for 40K tokens of Qwen3); whole is faster
+    # for small vocabularies
+    cross_entropy: Literal["chunked", "whole"] = "chunked"
+    # auto takes the best kernel that the installation has, and says which
+    attention: Literal[
+        "auto", "flash_attention_3", "flash_attention_2", "flex_attention", "sdpa", "eager"
+    ] = "auto"
+    # Keep checkpointed activations in the CPU's memory: when one sample does not fit otherwise
+    activation_offloading: bool = False
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Supervised fine-tuning."""
 
@@ -180,16 +221,46 @@ class TrainConfig:
     epochs: int
     global_batch: int  # samples an optimizer step, over all devices
     learning_rate: float
-    max_length: int  # tokens; longer samples are dropped and counted
+    max_length: int  # tokens of a sample, prompt included
+    # A longer one is dropped, stops the run, or loses its end; what happened is counted.
+    overlong: Literal["drop", "fail", "truncate"] = "drop"
+    # Put whole samples one after the other into rows of max_length tokens, each seeing itself only;
+    # a step has the same samples as without, and no padding.
+    packing: bool = False
+    system: str = ""  # system prompt of the new data, in training and evaluation (figure 10)
     warmup_ratio: float = 0.03
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     precision: Literal["fp32", "bf16"] = "bf16"
-    micro_batch: int = 1  # samples a device and forward pass; accumulation is derived
+    micro_batch: int = 1  # samples a device and forward pass (packing: rows, 1)
     checkpoints_per_epoch: int = 1  # how often a resumable state is saved
     # Methods of which the model after each epoch is kept (evaluate_epochs; figure 11)
     keep_epochs: tuple[str, ...] = ()
+    loss: LossConfig = field(default_factory=LossConfig)
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+
+
+@dataclass(frozen=True)
+class DeepSpeedConfig:
+    """How training is divided over devices; changes no result but for rounding."""
+
+    # none: one device, in this process. ZeRO-2 divides optimizer and gradients over the devices,
+    # ZeRO-3 the weights too; offload keeps what is divided in the CPUs' memory.
+    kind: Literal["none", "zero2", "zero3", "zero3_offload"] = "none"
+    processes: int = 1  # a node, one for each GPU (or, without GPUs, on the CPU)
+    nodes: int = 1
+    # How the nodes are reached: local is this machine, hostfile by ssh, slurm by srun in the job's
+    # allocation. They share the file system.
+    launcher: Literal["local", "hostfile", "slurm"] = "local"
+    hostfile: str = ""  # launcher=hostfile: lines of "host slots=8", as DeepSpeed reads them
+    port: int = 29500  # of the first node, where the processes meet (several nodes)
+    gpu_memory_gb: float = 141.0  # of one GPU, for stage=plan; an H200
+
+    @property
+    def devices(self) -> int:
+        return self.processes * self.nodes if self.kind != "none" else 1
 
 
 @dataclass(frozen=True)
@@ -237,6 +308,14 @@ class TrackingConfig:
 
 
 @dataclass(frozen=True)
+class HubConfig:
+    """Where stage=push puts models and data sets; no other stage sends anything anywhere."""
+
+    owner: str = ""  # user or organization on the Hugging Face hub
+    private: bool = True  # repositories that are made for it
+
+
+@dataclass(frozen=True)
 class ReportConfig:
     """What the report shows; changing it retrains nothing."""
 
@@ -262,11 +341,13 @@ class Experiment:
     methods: Mapping[str, MethodConfig]
     benchmarks: Mapping[str, BenchmarkConfig]
     train: TrainConfig
+    deepspeed: DeepSpeedConfig
     sampling: SamplingConfig  # of synthesis
     judge: JudgeConfig
     mini: MiniConfig
     tracking: TrackingConfig
     report: ReportConfig
+    hub: HubConfig
     outputs_dir: str  # everything a run writes goes there
     seed: int  # of synthesis and evaluation
     sft_seeds: tuple[int, ...]  # one training and evaluation each; empty: the data only
@@ -331,6 +412,10 @@ def check(experiment: Experiment) -> None:
         "train.learning_rate": min(e.with_all_learning_rates()),
         "train.max_length": e.train.max_length,
         "train.checkpoints_per_epoch": e.train.checkpoints_per_epoch,
+        "train.lora.alpha": e.train.lora.alpha,
+        "deepspeed.processes": e.deepspeed.processes,
+        "deepspeed.nodes": e.deepspeed.nodes,
+        "deepspeed.gpu_memory_gb": e.deepspeed.gpu_memory_gb,
         "engine.batch_size": e.engine.batch_size,
         "serve.stream_interval": e.serve.stream_interval,
         "serve.stall_seconds": e.serve.stall_seconds,
@@ -498,6 +583,79 @@ def _served(e: Experiment) -> set[str]:
     return roles
 
 
+def _check_hub(e: Experiment) -> None:
+    if "push" in e.stages and not re.fullmatch(r"[\w-]+", e.hub.owner):
+        raise ConfigError(
+            f"stage=push with hub.owner={e.hub.owner!r}",
+            "set hub.owner=NAME, who owns what is made",
+        )
+
+
+def _check_training(e: Experiment) -> None:
+    t, d = e.train, e.deepspeed
+    check_division(t, d.devices)
+    if t.packing and t.micro_batch != 1:
+        raise ConfigError(
+            f"train.micro_batch={t.micro_batch} with train.packing=true, which makes one row a "
+            "forward pass",
+            "set train.micro_batch=1, and train.max_length for longer rows",
+        )
+    zero_or_more = {
+        "train.lora.rank": t.lora.rank,
+        "train.loss.style_weight": t.loss.style_weight,
+        "train.loss.capability_weight": t.loss.capability_weight,
+    }
+    for option, value in zero_or_more.items():
+        if value < 0:
+            raise ConfigError(f"{option}={value} is negative", f"set {option}=0 or more")
+    if t.loss.style_weight == t.loss.capability_weight == 0:
+        raise ConfigError("train.loss weighs no token", "set one of its weights above 0")
+    if t.lora.rank and t.keep_epochs:
+        raise ConfigError(
+            f"train.keep_epochs={list(t.keep_epochs)} with LoRA, which keeps one adapter",
+            "set train.keep_epochs=[]",
+        )
+    if t.lora.rank and not t.lora.targets:
+        raise ConfigError(
+            "train.lora.targets=[] trains nothing", "set train.lora.targets=[all-linear]"
+        )
+    if t.lora.rank and not t.lora.merge and "evaluate" in e.stages:
+        raise ConfigError(
+            "train.lora.merge=false leaves an adapter, which stage=evaluate cannot read",
+            "set train.lora.merge=true, or name the stages without it",
+        )
+    if t.memory.activation_offloading and t.memory.gradient_checkpointing == "off":
+        raise ConfigError(
+            "train.memory.activation_offloading=true moves the checkpointed activations, but "
+            "train.memory.gradient_checkpointing=off",
+            "set gradient_checkpointing=on",
+        )
+    if d.nodes > 1 and d.launcher == "local":
+        raise ConfigError(
+            f"deepspeed.nodes={d.nodes} with deepspeed.launcher=local",
+            "set deepspeed.launcher to hostfile or slurm",
+        )
+    if d.launcher == "hostfile" and d.kind != "none" and not Path(d.hostfile).is_file():
+        raise ConfigError(
+            f"deepspeed.hostfile={d.hostfile!r} is no file", "write the nodes there, host slots=8"
+        )
+
+
+def check_division(train: TrainConfig, devices: int) -> None:
+    """Refuse a global batch that cannot be divided over the devices.
+
+    Raises:
+        ConfigError: micro_batch times devices does not divide it.
+    """
+    at_once = train.micro_batch * devices
+    if train.global_batch % at_once:
+        raise ConfigError(
+            f"train.global_batch={train.global_batch} is not a multiple of "
+            f"train.micro_batch={train.micro_batch} x {devices} devices",
+            f"set train.global_batch to a multiple of {at_once}, or train.micro_batch lower",
+        )
+
+
 def _check_combinations(e: Experiment) -> None:
     if not e.methods and not e.direct:
         raise ConfigError("no method is chosen", "set method=tessy")
@@ -511,12 +669,8 @@ def _check_combinations(e: Experiment) -> None:
                 f"direct={list(e.direct)} names the unknown method {key!r}",
                 nearest(key, typing.get_args(MethodKind)),
             )
-    if e.train.global_batch % e.train.micro_batch:
-        raise ConfigError(
-            f"train.global_batch={e.train.global_batch} is not a multiple of "
-            f"train.micro_batch={e.train.micro_batch}",
-            "choose a micro_batch that divides the global batch",
-        )
+    _check_training(e)
+    _check_hub(e)
     if len(set(e.worlds)) != len(e.worlds) or len(set(e.sft_seeds)) != len(e.sft_seeds):
         raise ConfigError(
             f"mini.seeds={list(e.worlds)}, sft_seeds={list(e.sft_seeds)} repeat a seed",

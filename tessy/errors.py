@@ -66,7 +66,7 @@ class EngineDown(TessyError, ConnectionError):
 
 
 class TrainingError(TessyError, ArithmeticError):
-    """Training diverged: its loss or its gradient is no longer a finite number."""
+    """Training diverged (a loss or gradient is no finite number), or a process of it died."""
 
 
 class SandboxError(TessyError, RuntimeError):

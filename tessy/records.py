@@ -11,7 +11,7 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -61,6 +61,15 @@ class Question(Record):
 class Message(Record):
     role: Literal["system", "user", "assistant"]
     content: str
+
+
+def with_system(messages: Sequence[Message], system: str) -> tuple[Message, ...]:
+    """A conversation under a system prompt, which comes before one that it has; empty is none."""
+    if not system:
+        return tuple(messages)
+    if messages[0].role == "system":
+        return (Message("system", f"{system}\n\n{messages[0].content}"), *messages[1:])
+    return (Message("system", system), *messages)
 
 
 @dataclass(frozen=True)

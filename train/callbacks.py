@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from tessy.errors import TrainingError
 from tessy.progress import bar
+
+PARTS = ("loss_capability", "loss_style")  # of the loss, equation 2
 
 
 class Schedule(TrainerCallback):
@@ -31,17 +36,32 @@ class Curve(TrainerCallback):
     """Appends a line to the curve after each step, and stops at a loss that is no number.
 
     A line holds `step` (from 1), `epoch` (fraction), `loss` (mean over the completion tokens of
-    the global batch, before the update), `learning_rate`, `grad_norm` (before clipping), `tokens`
-    (of the global batch, without padding) and `tokens_per_second`, which alone is not reproducible.
+    the global batch, before the update), `loss_capability` and `loss_style` (the same of the tokens
+    that the teacher and that the student wrote, unweighted), `learning_rate`, `grad_norm` (before
+    clipping), `tokens` (of the global batch, without padding), `padding` (share of the positions
+    that were computed or waited for and hold none) and what depends on the machine (`CLOCKED`):
+    `tokens_per_second`, `mfu` (share of the GPUs' rate by their data sheet) and `memory_gb` (the
+    most that this process held so far, on its GPU if there is one). A figure that does not exist is
+    left out.
 
     Args:
         path: of the curve.
         options: the group of options that an error speaks of.
+        samples: names those of a step (from 0), for the error.
+        rate: operations a second of all devices; None where they are unknown.
     """
 
-    def __init__(self, path: Path, options: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        options: str,
+        samples: Callable[[int], str] = lambda step: "",
+        rate: float | None = None,
+    ) -> None:
         self.path = path
         self.options = options
+        self.samples = samples
+        self.rate = rate
         self.seen = 0.0  # tokens since this process began
         self.began = 0.0
 
@@ -60,20 +80,35 @@ class Curve(TrainerCallback):
             if not math.isfinite(logs[name]):
                 raise TrainingError(
                     f"{name} is {logs[name]} at step {state.global_step} of {state.max_steps}, "
-                    f"learning rate {logs['learning_rate']:.3g} (curve: {self.path})",
+                    f"learning rate {logs['learning_rate']:.3g} (curve: {self.path})"
+                    f"{self.samples(state.global_step - 1)}",
                     f"lower {self.options}.learning_rate; the checkpoint before it is kept",
                 )
         tokens, self.seen = logs["num_tokens"] - self.seen, logs["num_tokens"]
         if not state.is_world_process_zero:
             return
+        seconds = time.perf_counter() - self.began
         line = {
             "step": state.global_step,
             **{name: logs[name] for name in ("epoch", "loss", "learning_rate", "grad_norm")},
+            **{name: logs[name] for name in PARTS if name in logs},
             "tokens": int(tokens),
-            "tokens_per_second": round(tokens / (time.perf_counter() - self.began)),
+            "tokens_per_second": round(tokens / seconds),
+            "memory_gb": round(peak_bytes() / 1e9, 3),
         }
+        if "positions" in logs:
+            line["padding"] = round(1 - tokens / logs["positions"], 6)
+        if self.rate is not None:
+            line["mfu"] = round(logs["flops"] / seconds / self.rate, 4)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def peak_bytes() -> int:
+    """The most memory that this process held so far: of its GPU, or else of the machine."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in kilobytes
 
 
 class Progress(TrainerCallback):

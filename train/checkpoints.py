@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,36 @@ def newest_checkpoint(folder: Path) -> Path | None:
     """The complete checkpoint of the latest step, if there is one."""
     found = {int(p.name.split("-")[1]): p for p in folder.glob("checkpoint-*")}
     return found[max(found)] if found else None
+
+
+def publish(
+    model: Any, source: Path, target: Path, bf16: bool, weights: Mapping[str, Any] | None = None
+) -> None:
+    """Write weights, configuration and the parent's own tokenizer, complete or not at all.
+
+    Args:
+        model: without what a trainer wraps around it.
+        source: folder of the model that it was trained from.
+        bf16: store what it was computed with, and will be served in.
+        weights: the model's, if it does not hold them itself (ZeRO-3).
+    """
+    import torch
+
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    if bf16:
+        model.to(torch.bfloat16)
+    model.save_pretrained(partial, state_dict=weights)
+    copy_tokenizer(source, partial)
+    # Training changes no setting but the precision and, of a token classifier, the head; the
+    # trainer's own edits (no key-value cache, other stop ids) are not wanted.
+    written = json.loads((partial / "config.json").read_text(encoding="utf-8"))
+    original = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    if written["architectures"] == original["architectures"]:
+        settings = original | {"dtype": "bfloat16" if bf16 else "float32"}
+        settings.pop("torch_dtype", None)
+        (partial / "config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+    partial.rename(target)
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 CURVE = "curve.jsonl"
+CLOCKED = ("tokens_per_second", "memory_gb", "mfu")  # columns that another run would not repeat
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:

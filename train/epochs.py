@@ -20,19 +20,18 @@ class KeepEpochs(TrainerCallback):
     Args:
         folder: of the SFT's artifact.
         epochs: of the whole training; the last one's model is the trained model.
-        publish: writes a model into a folder, complete or not at all.
+        publish: writes the model into a folder, complete or not at all; every process takes part.
     """
 
-    def __init__(self, folder: Path, epochs: int, publish: Callable[[Any, Path], None]) -> None:
+    def __init__(self, folder: Path, epochs: int, publish: Callable[[Path], None]) -> None:
         self.folder = folder / EPOCHS
         self.epochs = epochs
         self.publish = publish
 
     def on_epoch_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         done = round(state.epoch or 0)
-        target = self.folder / str(done)
-        if done < self.epochs and state.is_world_process_zero and not target.exists():
+        if done < self.epochs and not (self.folder / str(done)).exists():
             self.folder.mkdir(exist_ok=True)
-            self.publish(others["model"], target)
+            self.publish(self.folder / str(done))

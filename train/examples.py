@@ -6,13 +6,17 @@ on, token for token. No chat template touches a finished sample.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from tessy.dialects.base import Dialect
 from tessy.errors import DataError
-from tessy.records import Part, Trajectory, read_jsonl
+from tessy.records import Part, Trajectory, with_system
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 IGNORED = -100  # label of a token that bears no loss, as torch's cross entropy has it
 PROMPT, STUDENT, TEACHER = 0, 1, 2  # who wrote a token
@@ -35,31 +39,24 @@ class Example:
     writers: list[int]
 
 
-@dataclass(frozen=True)
-class Examples:
-    """What is trained on, in an order that depends on the samples' keys only.
-
-    `counts`: `trajectories` read, `samples` kept, `tokens` in them, `loss_tokens` of those in the
-    completions, `teacher_tokens` of those written by the teacher, and what was dropped:
-    `dropped_FINISH` for those that are not complete, `dropped_over_max_length`.
-    """
-
-    examples: list[Example]
-    counts: dict[str, float]
-
-
-def example(trajectory: Trajectory, dialect: Dialect) -> Example:
+def example(trajectory: Trajectory, dialect: Dialect, system: str = "") -> Example:
     """The training sample of a complete trajectory.
 
+    Args:
+        system: system prompt to put before the conversation (paper, figure 10); empty is none.
+
     Raises:
-        DataError: it has no spans, an empty span, or no answer.
+        DataError: it has no spans, an empty span, thinking after its answer, or no answer.
     """
     thinking, answer = trajectory.text("think"), trajectory.text("answer")
     if not trajectory.spans or any(not span.text for span in trajectory.spans):
-        raise _malformed(trajectory, "has no spans" if not trajectory.spans else "has empty spans")
+        raise malformed(trajectory, "has no spans" if not trajectory.spans else "has empty spans")
+    parts = [span.part for span in trajectory.spans]
+    if parts != sorted(parts, reverse=True):  # "think" before "answer"
+        raise malformed(trajectory, "has thinking after its answer")
     if not answer.strip():
-        raise _malformed(trajectory, "has no answer")
-    prompt = dialect.prompt_ids(trajectory.messages)
+        raise malformed(trajectory, "has no answer")
+    prompt = dialect.prompt_ids(with_system(trajectory.messages, system))
     completion = dialect.completion_ids(thinking, answer)
     return Example(
         input_ids=prompt + completion,
@@ -68,73 +65,36 @@ def example(trajectory: Trajectory, dialect: Dialect) -> Example:
     )
 
 
-def read_examples(path: Path, dialect: Dialect, max_length: int) -> Examples:
-    """Read a JSONL file of trajectories; keep the complete ones of at most `max_length` tokens.
-
-    Raises:
-        DataError: a malformed line or sample, the same sample twice, or nothing left to train on.
-    """
-    counts: Counter[str] = Counter()
-    kept: dict[tuple[str, int, str], Example] = {}
-    for trajectory in read_jsonl(path, Trajectory):
-        counts["trajectories"] += 1
-        if trajectory.finish != "complete":
-            counts[f"dropped_{trajectory.finish}"] += 1
-            continue
-        sample = example(trajectory, dialect)
-        if len(sample.input_ids) > max_length:
-            counts["dropped_over_max_length"] += 1
-            continue
-        key = (*trajectory.key, trajectory.method)
-        if key in kept:
-            raise _malformed(trajectory, f"is in {path} twice")
-        kept[key] = sample
-    if not kept:
-        said = ", ".join(f"{name} {n}" for name, n in sorted(counts.items())) or "it is empty"
-        raise DataError(
-            f"{path} has no sample to train on ({said})",
-            "synthesize more samples, or raise train.max_length if they are too long",
-        )
-    examples = [kept[key] for key in sorted(kept)]  # the journal's order depends on timing
-    counts["samples"] = len(examples)
-    for sample in examples:
-        counts["tokens"] += len(sample.input_ids)
-        counts["loss_tokens"] += sum(label != IGNORED for label in sample.labels)
-        counts["teacher_tokens"] += sample.writers.count(TEACHER)
-    return Examples(examples, {name: float(n) for name, n in counts.items()})
-
-
 def _writers(trajectory: Trajectory, dialect: Dialect) -> list[int]:
     """Who wrote each token of `dialect.completion_ids`."""
-    padded = bool(dialect.padding)
     thinking, answer = trajectory.text("think"), trajectory.text("answer")
-    by_think = _by_character(trajectory, "think")
-    by_answer = _by_character(trajectory, "answer")
-    if padded:  # the dialect strips the newlines that stand next to its markers
+    by_think, by_answer = _by_character(trajectory, "think"), _by_character(trajectory, "answer")
+    if dialect.padding:  # the dialect strips the newlines that stand next to its markers
         by_think = by_think[len(thinking) - len(thinking.lstrip("\n")) :]
         by_answer = by_answer[len(answer) - len(answer.lstrip("\n")) :]
         thinking, answer = thinking.strip("\n") + dialect.padding, answer.lstrip("\n")
-    if by_think:
-        by_think += by_think[-1:] * len(dialect.padding)
+    if len(by_think):
+        first, last = by_think[0], by_think[-1]
+        by_think = np.append(by_think, [last] * len(dialect.padding))
         thought = [
-            *by_think[:1] * len(dialect.open_ids),
-            *(by_think[at] for at in dialect.starts(thinking)),
-            *by_think[-1:] * len(dialect.close_ids),
+            [first] * len(dialect.open_ids),
+            by_think[dialect.starts(thinking)],
+            [last] * len(dialect.close_ids),
         ]
     else:  # closed without a thought: by who goes on
-        thought = by_answer[:1] * len(dialect.thinking_ids(""))
-    return [
-        *thought,
-        *(by_answer[at] for at in dialect.starts(answer)),
-        *by_answer[-1:] * len(dialect.end_ids),
-    ]
+        thought = [[by_answer[0]] * len(dialect.thinking_ids(""))]
+    parts = [*thought, by_answer[dialect.starts(answer)], [by_answer[-1]] * len(dialect.end_ids)]
+    written: list[int] = np.concatenate(parts).astype(int).tolist()
+    return written
 
 
-def _by_character(trajectory: Trajectory, part: Part) -> list[int]:
-    return [WRITERS[s.writer] for s in trajectory.spans if s.part == part for _ in s.text]
+def _by_character(trajectory: Trajectory, part: Part) -> NDArray[np.uint8]:
+    spans = [span for span in trajectory.spans if span.part == part]
+    wrote = np.array([WRITERS[span.writer] for span in spans], np.uint8)
+    return np.repeat(wrote, [len(span.text) for span in spans])
 
 
-def _malformed(trajectory: Trajectory, what: str) -> DataError:
+def malformed(trajectory: Trajectory, what: str) -> DataError:
     return DataError(
         f"sample {trajectory.question_id!r}, repeat {trajectory.repeat}, of method "
         f"{trajectory.method!r} {what}",

@@ -13,7 +13,14 @@ from tessy.boundary.segments import LabelledSegment
 from tessy.checkpoints import locate
 from tessy.config import PredictorConfig, TrainConfig
 from tessy.errors import CheckpointError, DataError, StorageError, TessyError
-from train.arguments import Plan, computes_in_bf16, plan, threads
+from train.arguments import (
+    Plan,
+    computes_in_bf16,
+    one_gpu,
+    plan,
+    threads,
+    trainer_arguments,
+)
 from train.curve import read_curve
 
 if TYPE_CHECKING:
@@ -57,7 +64,7 @@ def fit(
     base = locate(config.base)
     train, validation, dropped = _examples(segments, _tokenizer(base), config)
     settings = _settings(config)
-    steps = plan(settings, len(train), world_size=1)
+    steps = plan(settings, len(train), devices=1)
     checkpoints = target.with_name(f"{target.name}.checkpoints")
     try:
         from train.isolation import isolated
@@ -148,7 +155,7 @@ def _train(
     from transformers import PrinterCallback
 
     from train.callbacks import Curve, Progress, Schedule, rewind
-    from train.checkpoints import newest_checkpoint, storage
+    from train.checkpoints import newest_checkpoint, publish, storage
     from train.classifier import Classifier, token_loss
     from train.collate import Collator
 
@@ -174,7 +181,7 @@ def _train(
     finally:
         progress.close()
     with storage("the predictor", target.parent):
-        _publish(model, base, target, computes_in_bf16(settings))
+        publish(model, base, target, computes_in_bf16(settings), model.state_dict())
 
 
 def _load(folder: Path) -> Any:
@@ -208,53 +215,12 @@ def _pad_id(folder: Path) -> int:
 def _arguments(
     settings: TrainConfig, steps: Plan, seed: int, checkpoints: Path
 ) -> TrainingArguments:
-    import torch
     from transformers import TrainingArguments
 
-    cuda = torch.cuda.is_available()
-    arguments = TrainingArguments(
-        output_dir=str(checkpoints),
-        num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.micro_batch,
-        gradient_accumulation_steps=steps.accumulation,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
-        warmup_steps=steps.warmup_steps,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        optim="adamw_torch_fused",
-        use_cpu=not cuda,
-        bf16=computes_in_bf16(settings),
-        dataloader_pin_memory=cuda,
-        remove_unused_columns=False,
-        seed=seed,
-        data_seed=seed,
-        logging_strategy="steps",
-        logging_steps=1,
-        logging_nan_inf_filter=False,  # a loss that is not a number shall be seen, not smoothed
-        save_strategy="no",  # train.callbacks says when
-        eval_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-    )
-    if cuda:  # one process, one GPU: splitting batches of a small model over several gains nothing
-        arguments._n_gpu = 1
+    given = trainer_arguments(settings, steps, settings.learning_rate, seed, checkpoints)
+    arguments = TrainingArguments(**given)
+    one_gpu(arguments)
     return arguments
-
-
-def _publish(model: Any, base: Path, target: Path, bf16: bool) -> None:
-    """Write weights, configuration and the base's own tokenizer, complete or not at all."""
-    import torch
-
-    from train.checkpoints import copy_tokenizer
-
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    if bf16:
-        model.to(torch.bfloat16)  # as it was computed with, and will be read
-    model.save_pretrained(partial)
-    copy_tokenizer(base, partial)
-    partial.rename(target)
 
 
 def _judged(folder: Path, examples: Sequence[Example], shift: int) -> list[Judged]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -121,8 +121,7 @@ class Dialect:
         """For each token of `encode(text)`, the index in `text` of its first character."""
         starts = []
         for at, piece in self._pieces(text):
-            encoded = self.tokenizer(piece, add_special_tokens=False, return_offsets_mapping=True)
-            starts += [at + first for first, _ in encoded["offset_mapping"]]
+            starts += [at + first for first, _ in self._encoding(piece).offsets]
         return starts
 
     def _pieces(self, text: str) -> list[tuple[int, str]]:
@@ -135,9 +134,16 @@ class Dialect:
         return self._ids(text)
 
     def _ids(self, text: str) -> list[int]:
-        # Without the batch that transformers makes of one text: twice as fast.
+        return list(self._encoding(text).ids)
+
+    @cached_property
+    def _encoding(self) -> Callable[[str], Any]:
+        """Of a text, by the tokenizer itself: transformers makes a batch of it, half as fast.
+
+        The last few are kept, since whoever asks for ids may ask for their places next.
+        """
         backend = self.tokenizer.backend_tokenizer
-        return list(backend.encode(text, add_special_tokens=False).ids)
+        return lru_cache(maxsize=8)(lambda text: backend.encode(text, add_special_tokens=False))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens included, nothing cleaned up."""

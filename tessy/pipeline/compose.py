@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tessy.config import ALONE, STAGES, Experiment, check
+from tessy.config import ALONE, ON_REQUEST, STAGES, Experiment, check
 from tessy.errors import ConfigError, nearest
 
 T = TypeVar("T")
@@ -83,7 +83,9 @@ def stages(value: Any) -> tuple[str, ...]:
         )
     if names[0] in ALONE:
         return (str(names[0]),)
-    return STAGES if list(names) == ["all"] else tuple(s for s in STAGES if s in names)
+    if list(names) == ["all"]:
+        return tuple(stage for stage in STAGES if stage not in ON_REQUEST)
+    return tuple(stage for stage in STAGES if stage in names)
 
 
 def build(kind: type[T], data: Any, place: str) -> T:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from eval.benchmarks import find_benchmark
 from tessy.config import BenchmarkConfig, Experiment
 from tessy.pipeline.graph import Node
+from train.memory import shape_of
 
 TOKENS_A_SAMPLE = 13_400  # of a Qwen3-8B and gpt-oss-120b cooperation on contest problems
 TOKENS_A_MINI_SAMPLE = 150
@@ -18,6 +19,7 @@ TRAINING = 0.4  # share of it in fine-tuning
 TOKENS_AN_ANNOTATION = 300  # the annotator's thinking and its list of spans
 PREDICTOR_BYTES = 12e9  # two of 0.6B parameters, one of them with a state to resume from
 BYTES_A_TOKEN = 12  # text, journal and data set
+BYTES_A_TRAINED_TOKEN = 5  # its id and who wrote it, while training reads them
 BYTES_A_PARAMETER = 16  # weights, master weights and optimizer of a state to resume from
 ASSUMPTIONS = (
     f"{TOKENS_A_SAMPLE:,} tokens a sample ({TOKENS_A_MINI_SAMPLE} in the miniature world), "
@@ -49,7 +51,7 @@ def estimate(node: Node, e: Experiment) -> Estimate:
     e = e.case(node.subject.case)
     mini = e.is_mini
     typical = TOKENS_A_MINI_SAMPLE if mini else TOKENS_A_SAMPLE
-    length = min(typical, e.sampling.max_tokens)
+    length = sample_tokens(e)
     if node.stage == "synthesize":
         stored = _samples(node, e) * length
         by_student, by_teacher = (stored * share for share in _written(node))
@@ -58,9 +60,12 @@ def estimate(node: Node, e: Experiment) -> Estimate:
         tokens = by_student + by_teacher
         return Estimate(tokens, 0 if mini else hours, max(stored, tokens) * BYTES_A_TOKEN)
     if node.stage == "sft":
-        tokens = e.questions.samples * length * e.train.epochs
-        hours = 6 * e.student.active_parameters * tokens / (PEAK * TRAINING) / 3600
-        return Estimate(tokens, 0 if mini else hours, e.student.parameters * BYTES_A_PARAMETER)
+        disk = e.student.parameters * BYTES_A_PARAMETER
+        disk += sft_tokens(e) / e.train.epochs * BYTES_A_TRAINED_TOKEN
+        return Estimate(sft_tokens(e), sft_hours(e), disk)
+    if node.stage == "score":
+        tokens = sft_tokens(e) / e.train.epochs
+        return Estimate(tokens, sft_hours(e) / e.train.epochs / 3, tokens * BYTES_A_TRAINED_TOKEN)
     if node.stage == "evaluate":
         benchmark = e.benchmarks[node.subject.benchmark or ""]
         if node.subject.direct:  # what is judged was written before
@@ -84,6 +89,33 @@ def _answers(benchmark: BenchmarkConfig) -> int:
     return (benchmark.problems or find_benchmark(benchmark.kind).size) * benchmark.runs
 
 
+def sft_tokens(e: Experiment) -> float:
+    """Tokens that one training passes through, all epochs."""
+    return e.questions.samples * sample_tokens(e) * e.train.epochs
+
+
+def sft_hours(e: Experiment) -> float:
+    """GPU hours of one training; none are counted in the miniature world.
+
+    6 operations a weight and token, and 6 for each channel of each layer's attention and token that
+    is seen, half of the sample on average.
+    """
+    if e.is_mini:
+        return 0.0
+    shape = shape_of(e.student)
+    attention = 0.0
+    if shape is not None:
+        attention = 6 * shape.layers * shape.heads * shape.head_dim * sample_tokens(e)
+    work = (6 * e.student.active_parameters + attention) * sft_tokens(e)
+    return work / (PEAK * TRAINING) / 3600
+
+
+def sample_tokens(e: Experiment) -> float:
+    """Of one response, by assumption."""
+    typical = TOKENS_A_MINI_SAMPLE if e.is_mini else TOKENS_A_SAMPLE
+    return min(typical, e.sampling.max_tokens)
+
+
 def _written(node: Node) -> tuple[float, float]:
     """Tokens that student and teacher generate for a data set, as shares of those it holds."""
     candidates = node.config.get("candidates", 0)
@@ -97,7 +129,7 @@ def _written(node: Node) -> tuple[float, float]:
     }.get(node.config["kind"], (0.0, 1.0))  # the larger model bounds how fast both write in turn
 
 
-def _predictor(e: Experiment, length: int, mini: bool) -> Estimate:
+def _predictor(e: Experiment, length: float, mini: bool) -> Estimate:
     """Both roles write responses to cut segments from, and an annotator marks each segment."""
     p = e.predictor
     written = p.segments / p.segments_per_response * length

@@ -22,6 +22,7 @@ from tessy.pipeline.reporting import (
     tracked_rows,
 )
 from tessy.pipeline.requirements import require
+from tessy.pipeline.scores import score_table
 from tessy.pipeline.stages import STAGE_FUNCTIONS
 from tessy.pipeline.store import Manifest, Store
 from tessy.pipeline.tracking import Tracker
@@ -69,6 +70,9 @@ def execute(experiment: Experiment) -> None:
     if report in todo or (reported and "report" in experiment.stages):
         _print_table(experiment, console)
     asked = [node for node in work if node.stage in experiment.stages]
+    scored = [node for node in asked if node.stage == "score"]
+    if scored:
+        console.print(score_table(scored, manifests))
     _print_cost(asked, manifests, done_before, console)
     nothing = "nothing was to do, " if not todo else ""
     console.print(f"Done: {nothing}{time.monotonic() - began:.1f} s, {_peak_memory()}.")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,9 +24,11 @@ STAGE_VERSIONS: Mapping[str, int] = {
     "questions": 1,
     "predictor": 1,
     "synthesize": 1,
+    "score": 1,
     "sft": 1,
     "evaluate": 1,
     "report": 1,
+    "push": 1,
 }
 # Options of predictor.* that change what is trained; the others change how it is read.
 PREDICTOR_OPTIONS = (
@@ -33,6 +36,9 @@ PREDICTOR_OPTIONS = (
     *("validation_share", "epochs", "batch", "learning_rate", "max_length", "label_shift"),
 )
 READING_OPTIONS = ("window", "label_shift", "cut")
+# Options of train.* that change the samples, and those that change nothing but time and memory.
+SAMPLE_OPTIONS = ("max_length", "overlong", "system")
+TUNING_OPTIONS = ("name", "micro_batch", "packing", "memory", "checkpoints_per_epoch")
 BASE = "base"  # the student before any training
 
 
@@ -91,7 +97,8 @@ def build(experiment: Experiment) -> list[Node]:
     nodes = list(_unique(node for _, case in by_case(experiment) for node in case))
     seen = tuple(node for node in nodes if node.stage in ("synthesize", "sft", "evaluate"))
     config = {"experiment": experiment.name, "report": dataclasses.asdict(experiment.report)}
-    return [*nodes, Node("report", experiment.name, config, seen)]
+    pushed = _unique(_pushed(experiment, nodes)) if "push" in experiment.stages else ()
+    return [*nodes, *pushed, Node("report", experiment.name, config, seen)]
 
 
 def by_case(experiment: Experiment) -> Iterator[tuple[str, list[Node]]]:
@@ -124,6 +131,8 @@ def _nodes(e: Experiment, case: str) -> Iterator[Node]:
             made = list(_data(e, method_key, questions, questions, where))
             yield from made
             data = made[-1]
+            if "score" in e.stages:
+                yield _score(e, data)
             for rate in e.with_all_learning_rates():
                 for seed in e.sft_seeds:
                     subject = Subject(world, case, method_key, rate, seed)
@@ -240,9 +249,17 @@ def _synthesize(
     return Node("synthesize", f"{subject.method}{where}", config, parents, subject)
 
 
+def _score(e: Experiment, data: Node) -> Node:
+    config = {
+        "student": _model(e, "student"),
+        "train": {name: getattr(e.train, name) for name in SAMPLE_OPTIONS},
+    }
+    return Node("score", data.name, config, (data,), data.subject)
+
+
 def _sft(e: Experiment, data: Node, subject: Subject, name: str) -> Node:
     train = dataclasses.asdict(e.train)
-    for tuning in ("name", "micro_batch", "checkpoints_per_epoch", "learning_rate"):
+    for tuning in (*TUNING_OPTIONS, "learning_rate"):
         del train[tuning]
     train["keep_epochs"] = subject.method in e.train.keep_epochs
     config = {
@@ -252,6 +269,17 @@ def _sft(e: Experiment, data: Node, subject: Subject, name: str) -> Node:
         "seed": subject.sft_seed,
     }
     return Node("sft", name, config, (data,), subject)
+
+
+def _pushed(e: Experiment, nodes: Sequence[Node]) -> Iterator[Node]:
+    """What goes to the hub: each data set that is trained on, and each model with its scores."""
+    for model in nodes:
+        if model.stage == "sft":
+            scores = tuple(n for n in nodes if n.stage == "evaluate" and model in n.parents)
+            for made, parents in ((model.parents[0], ()), (model, scores)):
+                name = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{e.name}-{made.name}")
+                config = {"repository": f"{e.hub.owner}/{name}"}
+                yield Node("push", name, config, (made, *parents), made.subject)
 
 
 def _evaluate(e: Experiment, model: Node | None, key: str, subject: Subject, name: str) -> Node:

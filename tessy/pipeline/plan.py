@@ -17,6 +17,7 @@ from tessy.pipeline.estimate import ASSUMPTIONS, Estimate, estimate
 from tessy.pipeline.graph import Node, by_case
 from tessy.pipeline.requirements import missing, models, nodes_by_case, weights
 from tessy.pipeline.store import Store
+from tessy.pipeline.training import training_lines
 
 
 def show_plan(
@@ -42,6 +43,9 @@ def show_plan(
         console.print(_figure_table(experiment))
     console.print(_stage_table(experiment, nodes, finished))
     console.print(f"Estimates assume {ASSUMPTIONS}.", style="dim")
+    if any(node.stage == "sft" for node in todo):
+        for line in training_lines(experiment):
+            console.print(line, markup=False, highlight=False)
     _print_models(experiment, todo, console)
     free = free_bytes(store.outputs.absolute())
     console.print(

@@ -25,7 +25,7 @@ from tessy.synthesis.needs import NEEDS
 # What this version can do of what the configuration can say.
 ENGINES = ("transformers", "vllm")
 PREDICTORS = ("checkpoint", "train")
-LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs and DeepSpeed
+LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs
 
 
 def require(experiment: Experiment, todo: Sequence[Node], done: Iterable[Node]) -> None:
@@ -71,7 +71,7 @@ def nodes_by_case(todo: Iterable[Node]) -> dict[str, list[Node]]:
 
 def _missing_of_case(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
     stages = {node.stage for node in todo}
-    absent = [*_machine(experiment, stages), *_packages(experiment, stages)]
+    absent = [*_machine(experiment, stages), *_training(experiment, stages)]
     absent += missing_servers(experiment, todo)
     absent += [*_models(experiment, todo), *_not_in_this_version(experiment, todo)]
     absent += _questions(experiment, stages)
@@ -87,7 +87,7 @@ def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
         predictors = node.stage == "synthesize" and NEEDS[node.config["kind"]].predictors
         if node.stage in ("predictor", "synthesize"):  # it counts the tokens
             needed[e.author.path] = f"student {e.author.name}"
-        if node.stage in ("sft", "evaluate") and not node.subject.direct:
+        if node.stage in ("score", "sft", "evaluate") and not node.subject.direct:
             needed[e.student.path] = f"student {e.student.name}"
         if node.stage == "predictor" or _teacher_writes(node):
             needed[e.teacher.path] = f"teacher {e.teacher.name}"
@@ -106,7 +106,7 @@ def weights(e: Experiment, todo: Iterable[Node]) -> set[str]:
     here = set(models(e, todo))
     if served_elsewhere(e.engine, e.serve):
         here -= {e.teacher.path, e.annotator.path}
-        if not any(node.stage == "sft" for node in todo):
+        if not any(node.stage in ("score", "sft") for node in todo):
             here -= {e.student.path, e.author.path}
     return here
 
@@ -126,9 +126,22 @@ def _machine(e: Experiment, stages: set[str]) -> Iterator[str]:
         yield f"a GPU, to fine-tune {e.student.name} with {size}"
 
 
-def _packages(e: Experiment, stages: set[str]) -> Iterator[str]:
-    if "sft" in stages and e.student.parameters > LARGE:
-        yield from _package("deepspeed", f"fine-tuning {e.student.name}; pip install -e '.[sft]'")
+def _training(e: Experiment, stages: set[str]) -> Iterator[str]:
+    if "sft" not in stages:
+        return
+    gpus, here = len(visible_gpus()), e.deepspeed.kind != "none" and e.deepspeed.launcher == "local"
+    if here and 0 < gpus < e.deepspeed.processes:
+        yield (
+            f"{e.deepspeed.processes} GPUs, for deepspeed.processes (this machine has {gpus}); "
+            f"set deepspeed.processes={gpus}"
+        )
+    if e.deepspeed.kind != "none":
+        purpose = f"deepspeed={e.deepspeed.kind}"
+        yield from _package("deepspeed", f"{purpose}; pip install -e '.[sft]'")
+    if e.train.lora.rank:
+        yield from _package("peft", "train.lora; pip install -e '.[sft]'")
+    if e.train.memory.activation_offloading and not gpus:
+        yield "a GPU, for train.memory.activation_offloading; set it to false"
 
 
 def _package(name: str, purpose: str) -> Iterator[str]:

@@ -10,6 +10,8 @@ from tessy.config import Experiment, PredictorConfig
 from tessy.pipeline.graph import Node, method_of
 from tessy.pipeline.store import Store, model_folder
 from tessy.records import Question, dump_line, read_jsonl
+from train.card import Score, data_card, model_card, write_card
+from train.job import ADAPTER, MODEL
 
 Stage = Callable[[Node, Store, Experiment], Mapping[str, float]]
 
@@ -97,21 +99,57 @@ def _predictors(node: Node, store: Store, experiment: Experiment) -> PredictorCo
     return experiment.predictor
 
 
+def score(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
+    """Measure how likely the data is to the student before it is trained."""
+    from train.score import score as run
+
+    return run(
+        store.folder(node.parent("synthesize")) / TRAJECTORIES,
+        experiment.student,
+        experiment.train,
+        store.folder(node),
+        node.label,
+    )
+
+
 def sft(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Fine-tune the student on the synthesized data."""
     from train.run import finetune
 
     assert node.subject.learning_rate is not None and node.subject.sft_seed is not None
     kept = tuple(m for m in experiment.train.keep_epochs if m == node.subject.method)
-    return finetune(
-        store.folder(node.parent("synthesize")) / TRAJECTORIES,
+    folder, data = store.folder(node), node.parent("synthesize")
+    counts = finetune(
+        store.folder(data) / TRAJECTORIES,
         experiment.student,
         dataclasses.replace(experiment.train, keep_epochs=kept),
         node.subject.learning_rate,
         node.subject.sft_seed,
-        store.folder(node),
+        folder,
         node.label,
+        experiment.deepspeed,
     )
+    card = card_of(node, store, experiment, counts)
+    for name in (MODEL, ADAPTER):
+        if (folder / name).is_dir():
+            write_card(card, folder / name)
+    return counts
+
+
+def card_of(
+    node: Node,
+    store: Store,
+    experiment: Experiment,
+    counts: Mapping[str, float],
+    scores: Sequence[Score] = (),
+) -> str:
+    """The card of a node's data set or model."""
+    method = node.subject.method or ""
+    if node.stage == "synthesize":
+        return data_card(method, node.config, counts)
+    data = store.folder(node.parent("synthesize")).name
+    student = experiment.student.path
+    return model_card(student, method, f"synthesize/{data}", node.config, counts, scores)
 
 
 def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
@@ -150,15 +188,25 @@ def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, f
         store.folder(node),
         node.label,
         loaded.unjudged,
+        experiment.train.system if node.parents else "",
     )
+
+
+def push(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
+    """Put a model or a data set on the hub."""
+    from tessy.pipeline.push import push as run
+
+    return run(node, store, experiment)
 
 
 STAGE_FUNCTIONS: Mapping[str, Stage] = {
     "questions": questions,
     "predictor": predictor,
     "synthesize": synthesize,
+    "score": score,
     "sft": sft,
     "evaluate": evaluate,
+    "push": push,
 }
 
 

@@ -121,6 +121,16 @@ def test_a_misspelt_override_is_refused_with_the_nearest_name(override: str, mes
         ("serve.student.urls=[host]", "serve.student.urls[0]='host' is no base URL"),
         ("serve.teacher.urls=[http://h/,http://h:80000000]", "serve.teacher.urls[1]='http://h:8"),
         ("serve.student.urls=[http://me:word@h]", "serve.student.urls[0] holds a user name"),
+        ("train.global_batch=100", "is not a multiple of train.micro_batch=1 x 8 devices"),
+        ("deepspeed.processes=3", "is not a multiple of train.micro_batch=1 x 3 devices"),
+        ("deepspeed.nodes=2", "deepspeed.nodes=2 with deepspeed.launcher=local"),
+        ("deepspeed.launcher=hostfile", "deepspeed.hostfile='' is no file"),
+        ("deepspeed.processes=0", "deepspeed.processes=0 must be positive"),
+        ("train.overlong=cut", "train.overlong='cut' is unknown"),
+        ("train.micro_batch=2", "train.micro_batch=2 with train.packing=true"),
+        ("train.loss.style_weight=-1", "train.loss.style_weight=-1.0 is negative"),
+        ("train.lora.rank=-8", "train.lora.rank=-8 is negative"),
+        ("stage=push", "stage=push with hub.owner=''"),
         ("predictor.base=''", "predictor.base='' with predictor.source=train"),
         ("predictor.source=checkpoint", "predictor.student='' with predictor.source=checkpoint"),
         ("predictor.segments=0", "set predictor.segments above 0"),
@@ -135,6 +145,28 @@ def test_a_wrong_value_is_refused_with_its_place(
     with pytest.raises(ConfigError) as error:
         composed(override)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train.loss.style_weight=0", "train.loss.capability_weight=0"], "weighs no token"),
+        (["train=lora", "train.lora.targets=[]"], "trains nothing"),
+        (["train=lora", "train.lora.merge=false"], "which stage=evaluate cannot read"),
+        (
+            [
+                "train.memory.activation_offloading=true",
+                "train.memory.gradient_checkpointing=off",
+            ],
+            "moves the checkpointed activations",
+        ),
+    ],
+)
+def test_what_cannot_be_combined_in_training_is_refused(
+    composed: Compose, overrides: list[str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        composed(*overrides)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,9 @@ def test_the_base_model_is_the_first_to_be_scored(composed: Compose) -> None:
         "outputs_dir=elsewhere",
         "train.micro_batch=8",
         "train.checkpoints_per_epoch=3",
+        "train.memory.cross_entropy=whole",
+        "deepspeed.processes=2",
+        "deepspeed.kind=zero3",
         "student.tensor_parallel=2",
         "stage=sft",
         "debug=true",
@@ -74,6 +77,10 @@ def test_what_leaves_results_alone_makes_nothing_anew(composed: Compose, overrid
         ("judge.cpu_seconds=1", {"evaluate", "report"}),
         ("benchmarks.mini.sampling.temperature=0", {"evaluate", "report"}),
         ("train.epochs=3", {"sft", "evaluate", "report"}),
+        ("train.overlong=truncate", {"sft", "evaluate", "report"}),
+        ("train.system=Be brief.", {"sft", "evaluate", "report"}),
+        ("train.loss.style_weight=0.5", {"sft", "evaluate", "report"}),
+        ("train.lora.rank=8", {"sft", "evaluate", "report"}),
         ("sft_seeds=[1]", {"sft", "evaluate", "report"}),
         ("sampling.temperature=1", {"synthesize", "sft", "evaluate", "report"}),
         ("questions.samples=300", {"synthesize", "sft", "evaluate", "report"}),
@@ -96,6 +103,23 @@ def test_the_dial_reuses_data_and_base_scores_of_mini(composed: Compose) -> None
     rate = mini.train.learning_rate
     assert rate in dial.learning_rates
     assert nodes(mini, "sft").keys() < nodes(dial, "sft").keys()
+
+
+def test_packing_trains_on_the_same_batches(composed: Compose) -> None:
+    one_row = composed("experiment=mini", "train.packing=true", "train.micro_batch=1")
+    assert changed(composed("experiment=mini"), one_row) == set()
+
+
+def test_data_is_scored_and_things_are_pushed_only_on_request(composed: Compose) -> None:
+    everything = composed("experiment=mini")
+    assert {n.stage for n in build(everything)} & {"score", "push"} == set()
+    scored = composed("experiment=mini", "stage=[synthesize,score]")
+    assert len(nodes(scored, "score")) == 3
+    longer = composed("experiment=mini", "stage=[synthesize,score]", "train.epochs=9")
+    assert nodes(scored, "score").keys() == nodes(longer, "score").keys()
+    pushed = composed("experiment=mini", "stage=[sft,push]", "hub.owner=someone")
+    there = [n.config["repository"] for n in nodes(pushed, "push").values()]
+    assert len(there) == 6 and "someone/mini-tessy-world0" in there
 
 
 def test_a_method_is_untouched_by_the_options_of_another(composed: Compose) -> None:

@@ -15,9 +15,9 @@ def test_the_global_batch_is_micro_batch_times_accumulation_times_devices(
     settings: TrainConfig,
 ) -> None:
     config = replace(settings, global_batch=128, micro_batch=2)
-    assert plan(config, 1000, world_size=1).accumulation == 64
-    assert plan(config, 1000, world_size=8).accumulation == 8
-    assert plan(config, 1000, world_size=8).steps_per_epoch == 8  # 7 full, one of 104
+    assert plan(config, 1000, devices=1).accumulation == 64
+    assert plan(config, 1000, devices=8).accumulation == 8
+    assert plan(config, 1000, devices=8).steps_per_epoch == 8  # 7 full, one of 104
 
 
 @pytest.mark.parametrize(("micro", "devices"), [(3, 1), (2, 3), (8, 1)])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tessy.dialects import load_dialect
 from tessy.dialects.base import Dialect
 from tessy.errors import DataError
-from tessy.records import Message, Span
-from tests.train.conftest import trajectory, write
-from train.examples import IGNORED, PROMPT, STUDENT, TEACHER, example, read_examples
+from tessy.records import Message, Span, with_system
+from tests.dialects.families import FAMILIES, save
+from tests.train.conftest import trajectory
+from train.examples import IGNORED, PROMPT, STUDENT, TEACHER, example
 
 
 def test_training_ids_are_the_ids_of_inference(dialect: Dialect) -> None:
@@ -94,12 +97,36 @@ def test_a_sample_without_a_thought_closes_by_who_answers(dialect: Dialect, thin
     assert TEACHER not in made.writers
 
 
-def test_a_system_prompt_is_part_of_the_prompt(dialect: Dialect) -> None:
-    sample = trajectory()
-    asked = (Message("system", "Think twice."), *sample.messages)
-    made = example(type(sample)(**{**vars(sample), "messages": asked}), dialect)
-    prompt = dialect.decode([i for i, w in zip(made.input_ids, made.writers, strict=True) if not w])
-    assert prompt.startswith("<|im_start|>system\nThink twice.<|im_end|>")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_training_ids_are_those_that_the_engine_saw_and_produced(
+    family: str, tmp_path: Path
+) -> None:
+    """For each family: what was put before the model, then what it wrote up to its stop token."""
+    there = FAMILIES[family]
+    dialect = load_dialect(there.dialect, save(there, tmp_path), there.arguments or {})
+    asked = (Message("system", "Be brief."), Message("user", "Sum of <think> 1 and 2?"))
+    thinking, answer = "Okay, let me see.\nBut wait: 1 + 2 is 3.", "It is 3.\n\nprint(3)"
+    seen = dialect.prompt_ids(asked)
+    thought = dialect.encode(thinking + dialect.padding) if dialect.thinks else []
+    closed = [*dialect.open_ids, *thought, *dialect.close_ids] if dialect.thinks else []
+    produced = [*closed, *dialect.encode(answer), *dialect.end_ids]
+    think, said = dialect.split(produced)
+    assert (think, said) == (thinking if dialect.thinks else "", answer)
+    spans = [Span("teacher", "think", think[:20], 1), Span("student", "think", think[20:], 1)]
+    written = [*(spans if dialect.thinks else []), Span("student", "answer", said, 1)]
+    sample = replace(trajectory(spans=tuple(written)), messages=asked[1:])
+    made = example(sample, dialect, system=asked[0].content)
+    assert made.input_ids == seen + produced
+    assert made.labels == [IGNORED] * len(seen) + produced
+    assert [w != PROMPT for w in made.writers] == [label != IGNORED for label in made.labels]
+    assert (TEACHER in made.writers) == dialect.thinks
+
+
+def test_a_system_prompt_comes_before_the_one_that_there_is() -> None:
+    asked = (Message("system", "Old."), Message("user", "?"))
+    assert with_system(asked, "") == asked
+    assert with_system(asked, "New.") == (Message("system", "New.\n\nOld."), asked[1])
+    assert with_system(asked[1:], "New.") == (Message("system", "New."), asked[1])
 
 
 @pytest.mark.parametrize(
@@ -108,44 +135,13 @@ def test_a_system_prompt_is_part_of_the_prompt(dialect: Dialect) -> None:
         ((), "has no spans"),
         ((Span("student", "think", "", 0), Span("student", "answer", "a", 1)), "has empty spans"),
         ((Span("student", "think", "so", 1),), "has no answer"),
+        (
+            (Span("student", "answer", "a", 1), Span("teacher", "think", "so", 1)),
+            "has thinking after its answer",
+        ),
         ((Span("student", "think", "so", 1), Span("student", "answer", "\n", 1)), "has no answer"),
     ],
 )
 def test_a_malformed_sample_is_named(dialect: Dialect, spans: tuple[Span, ...], says: str) -> None:
     with pytest.raises(DataError, match=f"'q0', repeat 0, of method 'tessy' {says}"):
         example(trajectory(spans=spans), dialect)
-
-
-def test_what_is_dropped_is_counted_and_nothing_is_cut(dialect: Dialect, tmp_path: Path) -> None:
-    lengths = [len(example(trajectory(n), dialect).input_ids) for n in range(8)]
-    longest = max(lengths)
-    data = [trajectory(n) for n in range(8)]
-    data += [trajectory(8, finish="length"), trajectory(9, (), "failed")]
-    read = read_examples(write(tmp_path / "t.jsonl", data), dialect, longest - 1)
-    too_long = lengths.count(longest)
-    assert read.counts["dropped_over_max_length"] == too_long >= 1
-    assert (read.counts["dropped_length"], read.counts["dropped_failed"]) == (1, 1)
-    assert read.counts["samples"] == len(read.examples) == 8 - too_long
-    assert read.counts["trajectories"] == 10
-    assert read.counts["tokens"] == sum(n for n in lengths if n < longest)
-    kept = read_examples(tmp_path / "t.jsonl", dialect, longest)
-    assert sorted(len(e.input_ids) for e in kept.examples) == sorted(lengths)
-
-
-def test_the_order_of_the_file_does_not_matter(dialect: Dialect, tmp_path: Path) -> None:
-    data = [trajectory(n) for n in range(6)]
-    there = read_examples(write(tmp_path / "a.jsonl", data), dialect, 500)
-    back = read_examples(write(tmp_path / "b.jsonl", data[::-1]), dialect, 500)
-    assert there == back
-
-
-def test_the_same_sample_twice_is_refused(dialect: Dialect, tmp_path: Path) -> None:
-    path = write(tmp_path / "t.jsonl", [trajectory(1), trajectory(1)])
-    with pytest.raises(DataError, match=r"'q1'.* twice"):
-        read_examples(path, dialect, 500)
-
-
-@pytest.mark.parametrize("data", [[], [trajectory(finish="degenerate")]])
-def test_nothing_to_train_on_is_an_error(dialect: Dialect, tmp_path: Path, data: list) -> None:
-    with pytest.raises(DataError, match="no sample to train on"):
-        read_examples(write(tmp_path / "t.jsonl", data), dialect, 500)

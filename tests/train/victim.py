@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tessy.boundary.segments import LabelledSegment
 from tessy.config import ModelConfig, PredictorConfig, TrainConfig
 from tessy.records import read_jsonl
@@ -49,7 +51,8 @@ def fine_tuning(request: dict[str, Any]) -> tuple[Any, Callable[[Path], object]]
     import train.trainer
     from train.run import finetune
 
-    student, config = ModelConfig(**request["student"]), TrainConfig(**request["settings"])
+    student = msgspec.convert(request["student"], ModelConfig)
+    config = msgspec.convert(request["settings"], TrainConfig)
     data = Path(request["trajectories"])
     return train.trainer.Trainer, lambda f: finetune(data, student, config, 1e-3, 0, f, "victim")
 

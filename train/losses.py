@@ -1,0 +1,33 @@
+"""The negative log-likelihood of each token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional
+
+from train.examples import IGNORED
+
+
+def token_losses(model: Any, batch: dict[str, Any], chunked: bool) -> Tensor:
+    """The negative log-likelihood of every labelled token, 0 for the others.
+
+    Args:
+        model: with TRL's fused head, if `chunked`.
+        batch: arguments of its forward pass, and `labels` of shape [rows, length].
+        chunked: whether TRL's head computes it some hundred positions at a time, in the backward
+            pass too, so that the logits of a row (length times vocabulary) are never held.
+
+    Returns:
+        Shape [rows, length - 1]: of the tokens from the second on.
+    """
+    if chunked:
+        return -model(**batch, use_cache=False, fused_lm_head=True).log_probs
+    labels = batch["labels"][:, 1:]
+    inputs = {name: value for name, value in batch.items() if name != "labels"}
+    logits = model(**inputs, use_cache=False).logits[:, :-1].float()
+    losses = functional.cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
+    )
+    return losses.view_as(labels)
