@@ -1,4 +1,4 @@
-"""What the pipeline says of training before any: does it fit, is it all there, how foreign is it."""
+"""What the pipeline says of training before any: does it fit, is it there, how foreign is it."""
 
 from __future__ import annotations
 
