@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from eval.report import background_html, html, markup
 from eval.report.data import ReportData, Study
@@ -19,6 +20,7 @@ from eval.report.paper.write import FOLDER, Shown, write_figures
 from eval.report.tables import NOTHING
 from tessy.config import ReportConfig
 
+WIDE = 660  # pixels; a wider figure has nothing beside it
 BESIDE = 18  # numbers that stand beside their figure; more are folded
 CAPTIONS = {
     "scores": "Bars: measured here, with 95 % intervals. Diamonds: the paper's values. Dotted: "
@@ -65,12 +67,11 @@ def _csv(shown: Shown, headless: bool) -> str:
     return "".join(lines[headless:])
 
 
-def terminal(found: list[Shown]) -> list[RichTable]:
-    """A table a figure, for rich to print."""
+def terminal(found: list[Shown]) -> list[RichTable | Text]:
+    """A table a figure, for rich to print; of one without numbers what is missing."""
     from rich.box import SIMPLE_HEAD
-    from rich.text import Text
 
-    made = []
+    made: list[RichTable | Text] = []
     for shown in found:
         about = f"{number(shown.figure.key)}. {shown.figure.title} ({shown.figure.unit})"
         table = RichTable(title=about, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
@@ -81,10 +82,12 @@ def terminal(found: list[Shown]) -> list[RichTable]:
             table.add_row(*map(Text, row[:-1]))
         rest = len(shown.cells) - len(measured)
         notes = [f"{rest} numbers of the paper were not measured here."] if rest else []
-        table.caption = "\n".join([*notes, *(f"Missing: {what}" for what in shown.missing)])
-        table.caption_justify = "left"
-        if measured or table.caption:
+        notes += [f"Missing: {what}" for what in shown.missing]
+        if measured:
             made.append(table)
+        if notes or not measured:
+            said = "\n".join(notes or ["Drawn in the report."])
+            made.append(Text(said if measured else f"{about}\n{said}"))
     return made
 
 
@@ -124,6 +127,7 @@ def _body(study: Study, found: list[Shown], n_examples: int, latex: str) -> str:
 def _section(shown: Shown) -> str:
     figure = shown.figure
     drawing = content = ""
+    width = 0
     if shown.png:
         source = base64.b64encode(shown.png).decode()
         told = escape(f"{number(figure.key)}: {figure.title}")
@@ -144,7 +148,7 @@ def _section(shown: Shown) -> str:
             drawing = markup.sortable(*tables.wide(figure, shown.cells)) + drawing
         rows = tables.printed(figure, shown.cells)
         numbers = markup.sortable(*_telling(rows))
-        if len(rows) > BESIDE:
+        if len(rows) > BESIDE or width > WIDE:
             content += f"<details><summary>All {len(rows)} numbers</summary>{numbers}</details>"
         else:
             drawing = f'<div class="beside">{drawing}{numbers}</div>'

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tessy.config import Experiment
+from tessy.errors import DataError
 from tessy.pipeline.comparing import compare
 from tessy.pipeline.graph import Node, build
 from tessy.pipeline.plan import show_plan
@@ -36,6 +37,8 @@ def execute(experiment: Experiment) -> None:
         MissingError: before any work, naming all that this machine lacks.
         ArtifactError: an artifact on the disk is corrupt.
         StorageError: the disk refuses, or another process works on the same artifact.
+        DataError: a stage has no data to work on. Of an experiment of tables and figures all else
+            is done before, and the report shows what failed.
     """
     began = time.monotonic()
     console = Console(highlight=False)
@@ -48,7 +51,7 @@ def execute(experiment: Experiment) -> None:
         if (manifest := store.manifest(node)) is not None
     }
     done_before = set(manifests)
-    reported = report_is_there(report, experiment)
+    reported = report_is_there(report, done_before, experiment)
     done = [node for node in work if node.fingerprint in manifests] + [report] * reported
     if experiment.stages == ("plan",):
         show_plan(experiment, nodes, done, store, console)
@@ -59,23 +62,42 @@ def execute(experiment: Experiment) -> None:
     todo = [node for node in nodes if node.stage in experiment.stages and node not in done]
     require(experiment, todo, done)
     tracker = Tracker(experiment.tracking, store.outputs, experiment.name)
+    failed: dict[str, str] = {}  # of a table or figure, the rest of which goes on
     for number, node in enumerate(n for n in todo if n is not report):
         console.print(f"[{number + 1}/{len(todo)}] {node.label}", markup=False)
         case = experiment.case(node.subject.case)
-        manifests[node.fingerprint] = run_node(node, store, case, tracker)
+        try:
+            _check_parents(node, failed)
+            manifests[node.fingerprint] = run_node(node, store, case, tracker)
+        except DataError as error:
+            if not experiment.cases:
+                raise
+            failed[node.fingerprint] = f"{node.label}: {error}"
+            console.print(f"failed    {failed[node.fingerprint]}", markup=False, soft_wrap=True)
     if report in todo:
         with tracker.stage("report", report.name, report.fingerprint, report.config) as log:
-            make_report(report, nodes, manifests, done_before, store, experiment)
+            make_report(report, nodes, manifests, done_before, store, experiment, failed)
             log.results(tracked_rows(experiment))
     if report in todo or (reported and "report" in experiment.stages):
         _print_table(experiment, console)
-    asked = [node for node in work if node.stage in experiment.stages]
+    asked = [n for n in work if n.stage in experiment.stages and n.fingerprint in manifests]
     scored = [node for node in asked if node.stage == "score"]
     if scored:
         console.print(score_table(scored, manifests))
     _print_cost(asked, manifests, done_before, console)
     nothing = "nothing was to do, " if not todo else ""
     console.print(f"Done: {nothing}{time.monotonic() - began:.1f} s, {_peak_memory()}.")
+    if failed:
+        raise DataError(
+            f"{len(failed)} of {len(todo)} stages failed, the first: {next(iter(failed.values()))}",
+            "the rest is done and in the report; mend it and repeat the command",
+        )
+
+
+def _check_parents(node: Node, failed: Mapping[str, str]) -> None:
+    for parent in node.parents:
+        if parent.fingerprint in failed:
+            raise DataError(f"it needs {failed[parent.fingerprint]}")
 
 
 def run_node(node: Node, store: Store, experiment: Experiment, tracker: Tracker) -> Manifest:

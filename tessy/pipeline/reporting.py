@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,14 +50,18 @@ def report_folder(experiment: Experiment) -> Path:
     return Path(experiment.outputs_dir) / "reports" / experiment.name
 
 
-def report_is_there(node: Node, experiment: Experiment) -> bool:
-    """Whether the report in the folder was made from exactly these artifacts."""
+def report_is_there(node: Node, made: Collection[str], experiment: Experiment) -> bool:
+    """Whether the report in the folder was made from exactly these artifacts.
+
+    Args:
+        made: fingerprints of the artifacts that are complete.
+    """
     folder = report_folder(experiment)
     try:
         inputs = json.loads((folder / INPUTS).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return False
-    return bool(inputs == {"fingerprint": node.fingerprint}) and all(
+    return bool(inputs == _inputs(node, made)) and all(
         (folder / name).is_file() for name in ("report.html", RESULTS, TERMINAL)
     )
 
@@ -88,6 +92,7 @@ def make_report(
     done_before: set[str],
     store: Store,
     experiment: Experiment,
+    failed: Mapping[str, str],
 ) -> None:
     """Write the report's files and the terminal's table.
 
@@ -98,17 +103,24 @@ def make_report(
         done_before: fingerprints of those that an earlier run made.
         store: where they lie.
         experiment: what is reported on.
+        failed: why some nodes of its tables and figures could not be made, by fingerprint.
     """
     folder = report_folder(experiment)
     with storage_errors(folder):
         (folder / INPUTS).unlink(missing_ok=True)  # what follows replaces what it spoke of
         if experiment.cases:
-            printed = _write_study(manifests, nodes, done_before, store, experiment, folder)
+            printed = _write_study(manifests, nodes, done_before, store, experiment, folder, failed)
         else:
             printed = _write(manifests, nodes, done_before, store, experiment, folder)
         with (folder / TERMINAL).open("w", encoding="utf-8") as file:
             Console(file=file, width=110).print(*printed)
-        write_json(folder / INPUTS, {"fingerprint": node.fingerprint})
+        write_json(folder / INPUTS, _inputs(node, manifests))
+
+
+def _inputs(node: Node, made: Collection[str]) -> dict[str, Any]:
+    """What a report was made from, and what of it was missing."""
+    missing = [p.fingerprint for p in node.parents if p.fingerprint not in made]
+    return {"fingerprint": node.fingerprint, "missing": missing}
 
 
 def _write(
@@ -132,6 +144,7 @@ def _write_study(
     store: Store,
     experiment: Experiment,
     folder: Path,
+    failed: Mapping[str, str],
 ) -> list[Any]:
     from eval.report.data import Case, Study
     from eval.report.study import terminal, write_study
@@ -142,7 +155,11 @@ def _write_study(
         figure, _, short = name.partition("/")
         case = experiment.case(name)
         data = gather(of_case, manifests, done_before, store, case, answers)
-        to_do = tuple(node.label for node in of_case if node.fingerprint not in manifests)
+        to_do = tuple(
+            failed.get(node.fingerprint, node.label)
+            for node in of_case
+            if node.fingerprint not in manifests
+        )
         cases.append(Case(figure, short, case.author.name, case.sampling.max_tokens, data, to_do))
     whole = gather(nodes, manifests, done_before, store, experiment, answers, with_results=False)
     study = Study(experiment.name, tuple(cases), whole.costs, whole.provenance, whole.drops)

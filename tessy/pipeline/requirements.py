@@ -247,11 +247,15 @@ def _sandbox(stages: set[str]) -> Iterator[str]:
 
 
 def _parents(todo: Sequence[Node], done: Iterable[Node]) -> list[str]:
-    """What an earlier stage, that was not asked for, has not made yet."""
+    """What an earlier stage, that was not asked for, has not made yet.
+
+    A report of figures shows as missing what is missing.
+    """
     there = {node.fingerprint for node in (*todo, *done)}
     absent = {
         parent.label: f"{parent.label}, which {node.label} needs; add {parent.stage} to stage="
         for node in todo
+        if not (node.stage == "report" and node.parents and node.parents[0].subject.case)
         for parent in node.parents
         if parent.fingerprint not in there
     }

@@ -208,7 +208,7 @@ def matrices(plt: Any, figure: Figure, cells: Sequence[Cell]) -> Any:
         axes.set_yticks(range(1, size), [_folded(name(m)) for m in models[1:]], fontsize=7)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        axes.set_title({"direct": "Models themselves", "tessy": "TESSY, by teacher"}[panel])
+        axes.set_title(name(panel))
     return drawn
 
 

@@ -12,6 +12,7 @@ from eval.report.paper.reference import Place, reference
 from eval.report.rows import method_order, verdicts_of, writer_tokens
 from eval.score import Estimate, interval
 
+ELSEWHERE = ", not in the paper"  # ends the panel of models that the paper's panel lacks
 NO_INTERVAL = "no interval: a mean over all samples"
 
 
@@ -75,6 +76,10 @@ def _beside(figure: Figure, cases: Sequence[Case], measured: Sequence[Cell]) -> 
     printed = reference(figure.key)
     found: dict[Place, Cell] = {}
     for cell in measured:  # what several cases share is shown once
+        beside = cell.panel in {panel for panel, _, _ in printed}
+        # Of other models, and maybe of another magnitude.
+        if figure.kind != "scores" and beside and cell.place not in printed:
+            cell = replace(cell, panel=f"{cell.panel}{ELSEWHERE}")
         found.setdefault(cell.place, replace(cell, paper=printed.get(cell.place)))
     missing = sorted({label for case in cases for label in case.planned})
     note = f"not measured; {len(missing)} stages are to do" if missing else "not measured"

@@ -81,8 +81,9 @@ SETTINGS: dict[Any, Any] = {
 
 def name(key: str) -> str:
     """A method, benchmark or model as a figure spells it."""
-    if key in NAMES:
-        return NAMES[key]
+    panel, comma, rest = key.partition(", ")
+    if panel in NAMES:
+        return f"{NAMES[panel]}{comma}{rest}"
     known = key.startswith(("teacher_", "student_", "tessy_"))
     return key.replace("_", "-").title() if known else key
 
