@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import hydra
 import pytest
 
 from tessy.errors import DataError
-from tessy.pipeline.compose import compose
 from tessy.pipeline.execute import execute
-from tests.pipeline.conftest import CONF
+from tests.pipeline.conftest import compose_all
 
 FIGURES = ("table1", "fig6", "fig8", "fig12", "fig14", "fig16", "fig17")
 
@@ -26,8 +24,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *("questions.samples=16", "questions.unique=16", "benchmarks.mini.problems=6"),
         *("train.epochs=1", "train.keep_epochs=[]", "report.bootstrap=200"),
     ]
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        experiment = compose(hydra.compose("config", overrides), "", overrides)
+    experiment = compose_all(*overrides)
     with pytest.raises(DataError, match="no sample") as error:  # of teacher_reference, see below
         execute(experiment)
     assert "2 of 38 stages failed, the first: sft teacher_reference" in str(error.value)

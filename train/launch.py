@@ -8,6 +8,7 @@ hostfile), or srun one torchrun a node inside a Slurm job's allocation.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -28,6 +29,10 @@ LOG, JOB = "train.log", "job.json"
 WORKER = "train.worker"
 POLL = 0.2  # seconds between two looks at the curve
 LAST_LINES = 8  # of the log, in an error
+# What a process died of, and neither a warning nor torchrun's own account of it.
+FAULT = re.compile(
+    r"^(?:\[rank\d+\]: )?((?!torch\.distributed)[\w.]*(?:Error|Exception): .*)$", re.M
+)
 
 
 def launch(job: Job, steps: int) -> None:
@@ -130,9 +135,10 @@ def _explain(job: Job, status: int) -> None:
     if fault is not None:
         raise fault
     text = job.path(LOG).read_text(encoding="utf-8", errors="replace")
+    faults = FAULT.findall(text)
     lines = [line for line in text.splitlines() if line.strip()][-LAST_LINES:]
-    said = "".join(f"\n  | {line}" for line in lines)
+    said = "".join(f"\n  | {line}" for line in faults[:1] or lines)
     raise TrainingError(
-        f"a process of the training died (status {status}); {job.path(LOG)} ends with{said}",
+        f"a process of the training died (status {status}); {job.path(LOG)} says{said}",
         "mend it and run the same command again; it goes on from the last checkpoint",
     )

@@ -41,8 +41,11 @@ class Sample(NamedTuple):
         return np.where(self.writers == PROMPT, IGNORED, self.ids).astype(np.int64)
 
     def row(self) -> dict[str, Any]:
-        """As a collator takes it."""
-        return {"input_ids": self.ids, "labels": self.labels, "writers": self.writers}
+        """As a collator takes it; copies, since the files are mapped to be read only."""
+        parts = {"input_ids": self.ids, "writers": self.writers}
+        return {name: part.astype(np.int64) for name, part in parts.items()} | {
+            "labels": self.labels
+        }
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,9 @@ def trained(composed: Compose, tmp_path: Path) -> Experiment:
 
 def test_models_and_data_are_uploaded_with_their_cards_once(trained: Experiment, hub: Hub) -> None:
     execute(trained)
-    assert {(c["name"], c["type"], c["private"]) for c in hub.created} == {
-        ("mini-tessy-world0", "dataset", True),
-        ("mini-tessy-world0-lr0.002-seed0", "model", True),
+    assert {(c["name"], c["type"], c["visibility"]) for c in hub.created} == {
+        ("mini-tessy-world0", "dataset", "private"),
+        ("mini-tessy-world0-lr0.002-seed0", "model", "private"),
     }
     model = hub.files["models/someone/mini-tessy-world0-lr0.002-seed0"]
     assert model["contents.bin"] == b"sft" and set(model) == {"contents.bin", "README.md"}
@@ -72,5 +72,5 @@ def test_models_and_data_are_uploaded_with_their_cards_once(trained: Experiment,
 
 def test_a_refusal_is_one_clear_error(trained: Experiment, hub: Hub) -> None:
     hub.refuse = True
-    with pytest.raises(MissingError, match=r"cannot be pushed to http://127.* hf auth login"):
+    with pytest.raises(MissingError, match=r"cannot be pushed to http://127.* `hf auth login`"):
         execute(trained)

@@ -1,4 +1,4 @@
-"""What the pipeline says of training before any: does it fit, is it there, how foreign is it."""
+"""What the pipeline says of training before it begins: fit, cost, what is missing, the score."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tests.train.conftest import SETTINGS
 from train.checkpoints import newest_checkpoint
 from train.curve import CLOCKED, read_curve
 from train.job import Job
-from train.launch import command
+from train.launch import _explain, command
 from train.run import finetune
 
 pytest.importorskip("deepspeed", reason="pip install -e '.[sft]'")
@@ -160,6 +160,17 @@ def test_what_goes_wrong_in_a_process_is_one_clear_error(
     with pytest.raises(ConfigError, match=r"train.lora.targets=\['no_such_proj'\] match no module"):
         finetune(samples, student, wrong, 1e-3, 0, tmp_path, "sft", DeepSpeedConfig("zero2"))
     assert not (tmp_path / "model").exists()
+
+
+def test_a_process_that_dies_is_told_by_what_it_said(tmp_path: Path) -> None:
+    job = Job("a", str(tmp_path), "c", LONG, two("zero2"), 1e5, 1e-3, 7)
+    (tmp_path / "train.log").write_text(
+        "UserWarning: RuntimeError may follow\n[rank1]: Traceback (most recent call last):\n"
+        "[rank1]:   File 'x.py', line 7\n[rank1]: torch.OutOfMemoryError: CUDA out of memory.\n"
+        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n"
+    )
+    with pytest.raises(TrainingError, match=r"status 1.* says\n  \| torch.OutOfMemoryError: CUDA"):
+        _explain(job, 1)
 
 
 def test_each_launcher_has_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
