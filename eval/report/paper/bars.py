@@ -48,8 +48,10 @@ def _width_of(cells: Sequence[Cell]) -> float:
     return min(max(1.1 + 0.25 * widest, 0.7 + 1.15 * groups, 2.7), 7.0)
 
 
-def _panels(plt: Any, panels: Sequence[str], width: float) -> tuple[Any, list[Any]]:
-    columns = min(len(panels), max(1, min(PANELS_A_ROW, int(14 / width))))
+def _panels(
+    plt: Any, panels: Sequence[str], width: float, most: int = PANELS_A_ROW
+) -> tuple[Any, list[Any]]:
+    columns = min(len(panels), max(1, min(most, int(14 / width))))
     rows = -(-len(panels) // columns)
     drawn, grid = plt.subplots(
         rows, columns, figsize=(width * columns, 2.9 * rows), squeeze=False, layout="constrained"
@@ -86,6 +88,7 @@ def _group(axes: Any, at: int, cells: Sequence[Cell], names: Sequence[str]) -> N
                     ha="center",
                     fontsize=7,
                     color=MUTED,
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85},
                 )
         elif cell.paper is not None:
             axes.bar(
@@ -174,7 +177,7 @@ def epochs(plt: Any, figure: Figure, cells: Sequence[Cell]) -> Any:
 def matrices(plt: Any, figure: Figure, cells: Sequence[Cell]) -> Any:
     """Figure 14: a matrix a panel; ours above, the paper's in parentheses."""
     panels = list(dict.fromkeys(cell.panel for cell in cells))
-    drawn, places = _panels(plt, panels, 4.6)
+    drawn, places = _panels(plt, panels, 4.6, 2)
     measured = [c.ours.value for c in cells if c.ours] + [c.paper for c in cells if c.paper]
     low = min(measured)
     for axes, panel in zip(places, panels, strict=True):

@@ -27,7 +27,7 @@ FIGURES = {
     f.key: f
     for f in (
         Figure("table1", "Ways to make the data", "scores"),
-        Figure("fig3", "A larger student", "scores"),
+        Figure("fig3", "Another student", "scores"),
         Figure("fig4", "Who wrote the data, who is trained on it", "scores", bars="author"),
         Figure("fig5", "Teachers", "scores", groups="teacher"),
         Figure("fig6", "The synthesized responses themselves", "scores", groups="limit"),
