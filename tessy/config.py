@@ -235,7 +235,8 @@ class TrainConfig:
     precision: Literal["fp32", "bf16"] = "bf16"
     micro_batch: int = 1  # samples a device and forward pass (packing: rows, 1)
     checkpoints_per_epoch: int = 1  # how often a resumable state is saved
-    # Methods of which the model after each epoch is kept (evaluate_epochs; figure 11)
+    # Methods of which the model after each epoch is kept (evaluate_epochs; figure 11); LoRA keeps
+    # the last adapter only
     keep_epochs: tuple[str, ...] = ()
     loss: LossConfig = field(default_factory=LossConfig)
     lora: LoraConfig = field(default_factory=LoraConfig)
@@ -610,10 +611,10 @@ def _check_training(e: Experiment) -> None:
             raise ConfigError(f"{option}={value} is negative", f"set {option}=0 or more")
     if t.loss.style_weight == t.loss.capability_weight == 0:
         raise ConfigError("train.loss weighs no token", "set one of its weights above 0")
-    if t.lora.rank and t.keep_epochs:
+    if t.lora.rank and e.evaluate_epochs:
         raise ConfigError(
-            f"train.keep_epochs={list(t.keep_epochs)} with LoRA, which keeps one adapter",
-            "set train.keep_epochs=[]",
+            "evaluate_epochs=true with LoRA, of which only the last adapter is kept",
+            "set train.lora.rank=0, or evaluate_epochs=false",
         )
     if t.lora.rank and not t.lora.targets:
         raise ConfigError(

@@ -49,7 +49,7 @@ def fit(job: Job, devices: int, rank: int) -> None:
         StorageError: the disk refuses.
     """
     trainer, progress = prepare_trainer(job, devices, rank)
-    if job.train.keep_epochs:
+    if job.train.keep_epochs and not job.train.lora.rank:
 
         def keep(target: Path) -> None:
             with storage("the model of an epoch", Path(job.folder)):

@@ -261,7 +261,7 @@ def _sft(e: Experiment, data: Node, subject: Subject, name: str) -> Node:
     train = dataclasses.asdict(e.train)
     for tuning in (*TUNING_OPTIONS, "learning_rate"):
         del train[tuning]
-    train["keep_epochs"] = subject.method in e.train.keep_epochs
+    train["keep_epochs"] = subject.method in e.train.keep_epochs and not e.train.lora.rank
     config = {
         "student": _model(e, "student"),
         "train": train,

@@ -51,7 +51,7 @@ def test_every_experiment_composes(composed: Compose, experiment: str) -> None:
 def test_every_pair_outside_the_miniature_world_composes(
     composed: Compose, student: str, teacher: str
 ) -> None:
-    if "mini" in (student, teacher):
+    if student.startswith("mini") or teacher.startswith("mini"):
         with pytest.raises(ConfigError, match="belong to the miniature world"):
             composed(f"student={student}", f"teacher={teacher}")
     else:
