@@ -49,7 +49,8 @@ def not_asked(problem: Unjudged, run: int) -> JudgedAnswer:
 def record(
     problem: Problem,
     run: int,
-    completion: Completion,
+    finish: Finish,
+    n_tokens: int,
     response: str,
     verdict: Judgement,
     style: Mapping[str, float],
@@ -59,8 +60,8 @@ def record(
         problem_id=problem.problem_id,
         run=run,
         response=response,
-        finish=_finish(completion, response),
-        n_tokens=len(completion.ids),
+        finish=finish,
+        n_tokens=n_tokens,
         verdict=verdict.verdict,
         passed=verdict.passed,
         message=verdict.message,
@@ -70,7 +71,7 @@ def record(
     )
 
 
-def _finish(completion: Completion, response: str) -> Finish:
+def finish_of(completion: Completion, response: str) -> Finish:
     """An answer that reached the limit while it went round in circles is degenerate."""
     if completion.finish == "stop":
         return "complete"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eval.answers import counts, list_unjudged, not_asked, record
+from eval.answers import counts, finish_of, list_unjudged, not_asked, record
 from eval.benchmarks import Benchmark, Unjudged, find_benchmark
 from eval.journal import Journal
 from eval.judge.sandbox import check_isolation
@@ -196,7 +196,9 @@ async def _answer_all(
             work.counts["judge_seconds"] += seconds
             work.counts["retried_faults"] += verdict.retried
             style = work.benchmark.style(text.whole)
-            work.journal.append(record(problem, run, completion, text.whole, verdict, style))
+            finish, n_tokens = finish_of(completion, text.whole), len(completion.ids)
+            answer = record(problem, run, finish, n_tokens, text.whole, verdict, style)
+            work.journal.append(answer)
             progress.update()
 
         try:

@@ -8,6 +8,7 @@ one `Experiment`. A field's comment is its documentation. What cannot be combine
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from tessy.errors import ConfigError, nearest
 from tessy.records import Writer
 
 _BASE_URL = r"https?://(\[[0-9a-fA-F:]+\]|[^\s/?#:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?"
+ALONE = ("plan", "compare")  # stages that make no artifact and stand beside no other
 STAGES = ("questions", "predictor", "synthesize", "score", "sft", "evaluate", "report", "push")
 ON_REQUEST = ("score", "push")  # stages that stage=all leaves out
 
@@ -248,6 +250,9 @@ class TrainConfig:
     precision: Literal["fp32", "bf16"] = "bf16"
     micro_batch: int = 1  # samples a device and forward pass (packing: rows, 1)
     checkpoints_per_epoch: int = 1  # how often a resumable state is saved
+    # Methods of which the model after each epoch is kept (evaluate_epochs; figure 11); LoRA keeps
+    # the last adapter only
+    keep_epochs: tuple[str, ...] = ()
     loss: LossConfig = field(default_factory=LossConfig)
     lora: LoraConfig = field(default_factory=LoraConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
@@ -333,6 +338,7 @@ class ReportConfig:
 
     examples: int = 4  # problems whose trajectories are shown in full
     bootstrap: int = 10_000  # resamples behind each 95 % interval
+    style_responses: int = 10_000  # of each data set, in figures 8, 14 and 16; 0 is all
 
 
 @dataclass(frozen=True)
@@ -340,8 +346,9 @@ class Experiment:
     """Everything a run depends on."""
 
     name: str  # names the folder of reports
-    stages: tuple[str, ...]  # a part of STAGES in order, or ("plan",)
+    stages: tuple[str, ...]  # a part of STAGES in order, or one of ALONE
     student: ModelConfig
+    author: ModelConfig  # who writes the data with the teacher; the student, but in figure 4
     teacher: ModelConfig
     engine: EngineConfig
     serve: ServeConfig
@@ -360,9 +367,20 @@ class Experiment:
     hub: HubConfig
     outputs_dir: str  # everything a run writes goes there
     seed: int  # of synthesis and evaluation
-    sft_seeds: tuple[int, ...]  # one training and evaluation each
+    sft_seeds: tuple[int, ...]  # one training and evaluation each; empty: the data only
+    evaluate_epochs: bool  # also after each epoch, for the methods of train.keep_epochs
     learning_rates: tuple[float, ...]  # the dial: train with each; empty means train.learning_rate
+    # Methods whose responses to the benchmarks' own problems are judged, without any training
+    direct: tuple[str, ...]
+    # Tables and figures of the paper -> their cases -> what each changes, as on the command line.
+    # An experiment that has some consists of them.
+    figures: Mapping[str, Mapping[str, tuple[str, ...]]]
+    # stage=compare: names of evaluated models (base, tessy, FIGURE/CASE/tessy) or folders of
+    # evaluations; empty compares all that the experiment has
+    compare: tuple[str, ...]
     debug: bool  # tracebacks
+    # No option: the experiment of each case, by "FIGURE/CASE" (tessy.pipeline.cases)
+    cases: Mapping[str, Experiment] = field(default_factory=dict)
 
     @property
     def is_mini(self) -> bool:
@@ -373,6 +391,10 @@ class Experiment:
     def worlds(self) -> tuple[int, ...]:
         """Seeds of the miniature worlds of this experiment."""
         return self.mini.seeds or (self.mini.seed,)
+
+    def case(self, name: str) -> Experiment:
+        """The experiment of a case; without cases the only one is called ""."""
+        return self.cases[name] if self.cases else self
 
     def with_all_learning_rates(self) -> tuple[float, ...]:
         return self.learning_rates or (self.train.learning_rate,)
@@ -385,9 +407,9 @@ def check(experiment: Experiment) -> None:
         ConfigError: naming the option, its value and the mend.
     """
     for stage in experiment.stages:
-        if stage not in STAGES and stage != "plan":
+        if stage not in (*STAGES, *ALONE):
             raise ConfigError(
-                f"stage={stage!r} is unknown", nearest(stage, (*STAGES, "all", "plan"))
+                f"stage={stage!r} is unknown", nearest(stage, (*STAGES, "all", *ALONE))
             )
     e = experiment
     if not re.fullmatch(r"[\w=-][\w.,=-]*", e.name):
@@ -643,6 +665,11 @@ def _check_training(e: Experiment) -> None:
             raise ConfigError(f"{option}={value} is negative", f"set {option}=0 or more")
     if t.loss.style_weight == t.loss.capability_weight == 0:
         raise ConfigError("train.loss weighs no token", "set one of its weights above 0")
+    if t.lora.rank and e.evaluate_epochs:
+        raise ConfigError(
+            "evaluate_epochs=true with LoRA, of which only the last adapter is kept",
+            "set train.lora.rank=0, or evaluate_epochs=false",
+        )
     if t.lora.rank and not t.lora.targets:
         raise ConfigError(
             "train.lora.targets=[] trains nothing", "set train.lora.targets=[all-linear]"
@@ -685,14 +712,18 @@ def check_division(train: TrainConfig, devices: int) -> None:
 
 
 def _check_combinations(e: Experiment) -> None:
-    if not e.methods:
+    if not e.methods and not e.direct:
         raise ConfigError("no method is chosen", "set method=tessy")
     if not e.benchmarks:
         raise ConfigError(
             "no benchmark is chosen", "set benchmark=mini or benchmark=[lcb_pro,ojbench]"
         )
-    if not e.sft_seeds:
-        raise ConfigError("sft_seeds=[] trains nothing", "set sft_seeds=[0]")
+    for key in e.direct:
+        if key not in (*typing.get_args(MethodKind), *e.methods):
+            raise ConfigError(
+                f"direct={list(e.direct)} names the unknown method {key!r}",
+                nearest(key, typing.get_args(MethodKind)),
+            )
     _check_training(e)
     _check_hub(e)
     if len(set(e.worlds)) != len(e.worlds) or len(set(e.sft_seeds)) != len(e.sft_seeds):
@@ -703,7 +734,7 @@ def _check_combinations(e: Experiment) -> None:
     mini = {f"benchmark {name}": b.kind == "mini" for name, b in e.benchmarks.items()}
     if e.questions.source != "file":  # one's own questions go with either
         mini["questions"] = e.questions.source == "mini"
-    for role, model in (("student", e.student), ("teacher", e.teacher)):
+    for role, model in (("student", e.student), ("author", e.author), ("teacher", e.teacher)):
         if not Path(model.path).is_dir():  # a folder may hold a miniature model made anew
             mini[f"{role} {model.name}"] = model.path.startswith("mini:")
     if len(set(mini.values())) > 1:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from train.checkpoints import copy_tokenizer, newest_checkpoint, publish, storag
 from train.collate import Collator, Packer
 from train.curve import CURVE
 from train.encode import named
+from train.epochs import KeepEpochs
 from train.flops import peak_rate
 from train.job import ADAPTER, CHECKPOINTS, MODEL, PREPARED, Job
 from train.prepared import Prepared
@@ -46,6 +49,13 @@ def fit(job: Job, devices: int, rank: int) -> None:
         StorageError: the disk refuses.
     """
     trainer, progress = prepare_trainer(job, devices, rank)
+    if job.train.keep_epochs and not job.train.lora.rank:
+
+        def keep(target: Path) -> None:
+            with storage("the model of an epoch", Path(job.folder)):
+                _publish_whole(trainer, job, target, copy.deepcopy)
+
+        trainer.add_callback(KeepEpochs(Path(job.folder), job.train.epochs, keep))
     resumed = newest_checkpoint(job.path(CHECKPOINTS))
     if rank == 0:
         rewind(job.path(CURVE), int(resumed.name.split("-")[1]) if resumed else 0)
@@ -122,18 +132,33 @@ def _samples(prepared: Prepared, batches: Batches, step: int) -> str:
     return f" on {', '.join(named(key) for key in keys[:NAMED])}{more}"
 
 
+def _gathered(trainer: Trainer, job: Job) -> tuple[Any, dict[str, Any] | None]:
+    """The model, and its weights where it does not hold them itself."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if job.deepspeed.kind == "none":
+        return model, None
+    return model, trainer.accelerator.get_state_dict(trainer.model_wrapped)
+
+
+def _publish_whole(
+    trainer: Trainer, job: Job, target: Path, copied: Callable[[Any], Any] = lambda model: model
+) -> None:
+    """Write all weights; a training that goes on has a copy written, for writing changes them."""
+    model, weights = _gathered(trainer, job)
+    if trainer.is_world_process_zero():
+        whole = copied(model) if weights is None else model
+        publish(whole, Path(job.source), target, computes_in_bf16(job.train), weights)
+
+
 def _publish(trainer: Trainer, job: Job) -> None:
     """Write what was trained; every process must take part in gathering it."""
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    weights = None
-    if job.deepspeed.kind != "none":
-        weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    if not job.train.lora.rank:
+        _publish_whole(trainer, job, job.path(MODEL))
+        return
+    model, weights = _gathered(trainer, job)
     if not trainer.is_world_process_zero():
         return
     source = Path(job.source)
-    if not job.train.lora.rank:
-        publish(model, source, job.path(MODEL), computes_in_bf16(job.train), weights)
-        return
     partial = job.path(f"{ADAPTER}.partial")
     model.save_pretrained(partial, state_dict=weights)
     settings = json.loads((partial / "adapter_config.json").read_text(encoding="utf-8"))

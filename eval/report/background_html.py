@@ -60,9 +60,9 @@ def synthesized(data: ReportData) -> str:
 def _summed(data: ReportData, method: str) -> dict[str, float]:
     """Counts of a method's data, summed over worlds."""
     sets = [d for d in data.datasets if d.method == method]
-    sums: dict[str, float] = {"samples": sum(len(d.trajectories) for d in sets)}
+    sums: dict[str, float] = {"samples": sum(d.written.samples for d in sets)}
     for finish in FINISHES:
-        sums[f"ended: {finish}"] = sum(t.finish == finish for d in sets for t in d.trajectories)
+        sums[f"ended: {finish}"] = sum(d.written.finishes.get(finish, 0) for d in sets)
     for dataset in sets:
         for key, value in dataset.counts.items():
             if key not in ("samples", *FINISHES):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from tessy.records import JudgedAnswer, Trajectory
+from tessy.records import JudgedAnswer, Part, Trajectory, Writer
 
 BASE = "base"  # the student before any training
 
@@ -22,6 +25,17 @@ class EvaluatedModel:
     benchmark: str
     answers: tuple[JudgedAnswer, ...]
     artifact: str  # name of the evaluation's artifact, with its fingerprint
+    epoch: int | None = None  # the model after so many epochs; None is the trained one
+    direct: bool = False  # the method's own responses to the benchmark, nothing trained
+
+
+@dataclass(frozen=True)
+class Written:
+    """Sums over the samples of a data set."""
+
+    samples: int
+    finishes: Mapping[str, int]
+    tokens: Mapping[tuple[Writer, Part], int]  # with the student's tokenizer
 
 
 @dataclass(frozen=True)
@@ -30,9 +44,21 @@ class DataSet:
 
     method: str
     world: int
-    trajectories: tuple[Trajectory, ...]
+    trajectories: Iterable[Trajectory]  # may be iterated again; those of a large set lie on disk
     counts: Mapping[str, float]  # of the synthesis: samples, rollbacks, tokens, ...
     correct: float | None  # share of the samples whose program passes, where it can be known
+    artifact: str = ""  # name of the synthesis's artifact, with its fingerprint
+    vocabulary: Path | None = None  # the checkpoint whose tokenizer counts the tokens
+
+    @cached_property
+    def written(self) -> Written:
+        samples, finishes, tokens = 0, Counter[str](), Counter[tuple[Writer, Part]]()
+        for done in self.trajectories:
+            samples += 1
+            finishes[done.finish] += 1
+            for span in done.spans:
+                tokens[span.writer, span.part] += span.n_tokens
+        return Written(samples, finishes, tokens)
 
 
 @dataclass(frozen=True)
@@ -44,6 +70,7 @@ class TrainingCurve:
     sft_seed: int
     learning_rate: float
     points: tuple[Mapping[str, float], ...]
+    artifact: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,3 +96,26 @@ class ReportData:
     costs: tuple[StageCost, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)  # seeds, versions, fingerprints
     drops: Mapping[str, int] = field(default_factory=dict)  # what was dropped, cut or failed
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one case of a figure of the paper compares."""
+
+    figure: str  # "table1", "fig3", ...
+    name: str
+    author: str  # the student that wrote the data with the teacher
+    max_tokens: int  # of the synthesis
+    data: ReportData
+    planned: tuple[str, ...] = ()  # labels of nodes that this case needs and that are not made
+
+
+@dataclass(frozen=True)
+class Study:
+    """The input of `eval.report.study.write_study`: an experiment that consists of figures."""
+
+    experiment: str
+    cases: tuple[Case, ...]
+    costs: tuple[StageCost, ...]
+    provenance: Mapping[str, Any]
+    drops: Mapping[str, int]

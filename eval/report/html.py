@@ -19,13 +19,7 @@ HERE = Path(__file__).parent
 
 
 def page(data: ReportData, table: Table, n_examples: int) -> str:
-    """The whole document."""
-    style = (HERE / "page.css").read_text(encoding="utf-8")
-    script = (HERE / "page.js").read_text(encoding="utf-8")
-    policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    """The whole document of an experiment that compares methods."""
     body = "".join(
         [
             scores_html.header(data, table),
@@ -39,11 +33,22 @@ def page(data: ReportData, table: Table, n_examples: int) -> str:
             background_html.provenance(data),
         ]
     )
+    return document(data.experiment, body)
+
+
+def document(title: str, body: str, images: bool = False) -> str:
+    """A page that needs no other file; `images` allows those that are part of it."""
+    style = (HERE / "page.css").read_text(encoding="utf-8")
+    script = (HERE / "page.js").read_text(encoding="utf-8")
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'" + ("; img-src data:" if images else "")
+    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(data.experiment)}: TESSY report</title>"
+        f"<title>{escape(title)}: TESSY report</title>"
         f"<style>{style}</style></head>\n<body><main>{body}</main>"
         f"<script>{script}</script></body></html>\n"
     )

@@ -10,8 +10,9 @@ def section(title: str, lead: str, content: str, anchor: str) -> str:
     return f'<section id="{anchor}"><h2>{title}</h2><p class="lead">{lead}</p>{content}</section>'
 
 
-def figure(drawing: str, caption: str, legend: str = "") -> str:
-    return f"<figure>{legend}{drawing}<figcaption>{caption}</figcaption></figure>"
+def figure(drawing: str, caption: str, legend: str = "", cls: str = "") -> str:
+    opening = f'<figure class="{cls}">' if cls else "<figure>"
+    return f"{opening}{legend}{drawing}<figcaption>{caption}</figcaption></figure>"
 
 
 def legend(entries: Mapping[str, str]) -> str:
@@ -30,6 +31,12 @@ def plain_table(titles: list[str], rows: list[list[str]], cls: str = "") -> str:
     header = f"<thead><tr>{head}</tr></thead>" if any(titles) else ""
     body = f"{header}<tbody>{lines}</tbody>"
     return f'<div class="scroll"><table class="plain {cls}">{body}</table></div>'
+
+
+def sortable(titles: list[str], rows: list[list[str]]) -> str:
+    """A table whose titles sort it (page.js)."""
+    table = plain_table(titles, rows)
+    return table.replace('<table class="plain ">', '<table class="sortable">')
 
 
 def pair(left: str, right: str) -> str:

@@ -11,7 +11,7 @@ from eval.report.data import BASE, EvaluatedModel, ReportData
 from eval.report.subsets import Subset, at_k, by
 from eval.score import Estimate, interval, paired_difference, paired_p_value
 from tessy.errors import DataError
-from tessy.records import JudgedAnswer
+from tessy.records import JudgedAnswer, Part, Writer
 
 Verdicts = dict[int, list[np.ndarray]]  # world -> for each SFT seed passed[problem, run]
 Group = tuple[str, float | None]  # method and, in a dial, learning rate
@@ -83,16 +83,17 @@ def build_table(data: ReportData, resamples: int, seed: int = 0) -> Table:
         DataError: there are no models, or those that must be paired were not asked the same
             problems equally often.
     """
-    if not data.models:
+    final = [m for m in data.models if not m.direct and m.epoch is None]
+    if not final:
         raise DataError(
             f"experiment {data.experiment!r} has no answers to report", "run stage=evaluate first"
         )
-    rates = {m.learning_rate for m in data.models if m.learning_rate is not None}
+    rates = {m.learning_rate for m in final if m.learning_rate is not None}
     rows: list[Row] = []
     differences: list[Difference] = []
-    for benchmark in dict.fromkeys(m.benchmark for m in data.models):
-        groups = _groups([m for m in data.models if m.benchmark == benchmark], len(rates) > 1)
-        verdicts = {key: _verdicts(models) for key, models in groups.items()}
+    for benchmark in dict.fromkeys(m.benchmark for m in final):
+        groups = _groups([m for m in final if m.benchmark == benchmark], len(rates) > 1)
+        verdicts = {key: verdicts_of(models) for key, models in groups.items()}
         base = verdicts.get((BASE, None))
         for (method, rate), models in groups.items():
             passed = verdicts[method, rate]
@@ -136,12 +137,15 @@ def teacher_share(data: ReportData, method: str) -> float | None:
 
 def writer_tokens(data: ReportData, method: str) -> dict[tuple[str, str], float]:
     """Mean tokens a sample by (writer, part), with the student's tokenizer."""
-    samples = [t for d in data.datasets if d.method == method for t in d.trajectories]
-    sums = {(w, p): 0.0 for p in ("think", "answer") for w in ("student", "teacher")}
-    for sample in samples:
-        for span in sample.spans:
-            sums[span.writer, span.part] += span.n_tokens / len(samples)
-    return sums
+    written = [d.written for d in data.datasets if d.method == method]
+    samples = max(sum(w.samples for w in written), 1)
+    roles: tuple[Writer, ...] = ("student", "teacher")
+    parts: tuple[Part, ...] = ("think", "answer")
+    return {
+        (role, part): sum(w.tokens.get((role, part), 0) for w in written) / samples
+        for part in parts
+        for role in roles
+    }
 
 
 def _groups(models: Sequence[EvaluatedModel], dial: bool) -> dict[Group, list[EvaluatedModel]]:
@@ -153,8 +157,13 @@ def _groups(models: Sequence[EvaluatedModel], dial: bool) -> dict[Group, list[Ev
     return groups
 
 
-def _verdicts(models: Sequence[EvaluatedModel]) -> Verdicts:
-    """Arrays passed[problem, run]; problems in the same (sorted) order for every model."""
+def verdicts_of(models: Sequence[EvaluatedModel]) -> Verdicts:
+    """Arrays passed[problem, run]; problems in the same (sorted) order for every model.
+
+    Raises:
+        DataError: a model has not answered every problem equally often, or the seeds of a world
+            were not asked the same problems.
+    """
     verdicts: Verdicts = {}
     asked: dict[int, set[tuple[str, int]]] = {}
     for model in models:

@@ -57,7 +57,7 @@ def to_markdown(table: Table) -> str:
     """The table in percent, with what stands behind it, then TESSY against the others."""
     titles, cells = printed(table)
     lines = [f"# {table.experiment}", ""]
-    lines += _markdown_table(titles, cells)
+    lines += markdown_table(titles, cells)
     lines += ["", *footnotes(table), ""]
     if table.differences:
         cells = [
@@ -68,7 +68,7 @@ def to_markdown(table: Table) -> str:
             ]
             for d in table.differences
         ]
-        lines += _markdown_table(["benchmark", "difference", "pass@1 [95 %]"], cells)
+        lines += markdown_table(["benchmark", "difference", "pass@1 [95 %]"], cells)
         lines.append("")
     return "\n".join(lines)
 
@@ -265,6 +265,6 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _markdown_table(titles: list[str], cells: list[list[str]]) -> list[str]:
+def markdown_table(titles: list[str], cells: list[list[str]]) -> list[str]:
     lines = [titles, ["---"] * len(titles), *cells]
     return ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines]

@@ -5,6 +5,7 @@ All text here was written by models and is untrusted: it reaches the page only t
 
 from __future__ import annotations
 
+import heapq
 from html import escape
 
 from eval.report.charts import colour, name
@@ -28,9 +29,12 @@ def _choose(data: ReportData, count: int) -> list[list[Trajectory]]:
     """For each example the trajectories to show side by side, TESSY's first."""
     queues = []
     for tessy in (d for d in data.datasets if d.method == "tessy"):
-        others = [_by_key(d) for d in _beside(data, tessy.world)]
-        done_last = sorted(tessy.trajectories, key=lambda t: (t.finish != "complete", t.key))
-        queues.append([[t, *(o[t.key] for o in others if t.key in o)] for t in done_last[:count]])
+        first = heapq.nsmallest(
+            count, tessy.trajectories, key=lambda t: (t.finish != "complete", t.key)
+        )
+        keys = {t.key for t in first}
+        others = [_by_key(d, keys) for d in _beside(data, tessy.world)]
+        queues.append([[t, *(o[t.key] for o in others if t.key in o)] for t in first])
     turns = [queue[turn] for turn in range(count) for queue in queues if turn < len(queue)]
     return turns[:count]
 
@@ -39,8 +43,8 @@ def _beside(data: ReportData, world: int) -> list[DataSet]:
     return [d for method in BESIDE for d in data.datasets if (d.method, d.world) == (method, world)]
 
 
-def _by_key(dataset: DataSet) -> dict[tuple[str, int], Trajectory]:
-    return {t.key: t for t in dataset.trajectories}
+def _by_key(dataset: DataSet, keys: set[tuple[str, int]]) -> dict[tuple[str, int], Trajectory]:
+    return {t.key: t for t in dataset.trajectories if t.key in keys}
 
 
 def _example(number: int, shown: list[Trajectory]) -> str:

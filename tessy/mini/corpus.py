@@ -61,6 +61,12 @@ def teacher_row(dialect: Dialect, rng: random.Random, length: int) -> Row:
     return _row(dialect, problem, teacher_document(problem))
 
 
+def expert_row(dialect: Dialect, rng: random.Random, length: int) -> Row:
+    """The second teacher's: the student's style, the right fragments, no wrong drafts."""
+    problem = pretraining_problem(rng, length)
+    return _row(dialect, problem, student_document(problem, rng, unsure=False, drafts=0.0))
+
+
 def predictor_row(
     dialect: Dialect,
     document: Callable[[MiniProblem], Document],

@@ -1,7 +1,8 @@
 """Make the miniature models anew: `python -m tessy.mini.pretrain [--out DIR] [--seed N]`.
 
-Trains the student, the teacher and the two boundary predictors from nothing, on CPU or GPU, with
-a progress bar and a validation curve (`curve.jsonl` beside each model). A killed run goes on from
+Trains students, teachers and the two boundary predictors, on CPU or GPU, with a progress bar and a
+validation curve (`curve.jsonl` beside each model): from nothing, but for the second teacher, which
+goes on from the student. A killed run goes on from
 its last saved state by the same command.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from tessy.checkpoints import MINI_PREFIX, locate
 from tessy.dialects import DIALECTS, Dialect
 from tessy.mini import corpus, models, tokenizers
 from tessy.mini.style import (
@@ -51,6 +53,7 @@ class Recipe:
     batch: int
     validate: Callable[[Any, Dialect, torch.device], dict[str, float]]
     classifier: bool = False
+    start: str = ""  # a shipped checkpoint to go on from, with the same tokenizer
 
 
 def validate_writer(
@@ -131,6 +134,22 @@ RECIPES = (
     ),
     Recipe("student", "qwen3", models.new_student, corpus.student_row, 1500, 24, _validate_student),
     Recipe(
+        "student2", "qwen3", models.new_student, corpus.student_row, 1500, 24, _validate_student
+    ),
+    Recipe(
+        "student_base", "qwen3", models.new_student, corpus.student_row, 400, 24, _validate_student
+    ),
+    Recipe(
+        "teacher2",
+        "qwen3",
+        models.new_student,
+        corpus.expert_row,
+        500,
+        24,
+        _validate_student,
+        start="student",
+    ),
+    Recipe(
         "predictor_student",
         "qwen3",
         models.new_predictor,
@@ -198,6 +217,13 @@ def schedule(step: int, steps: int) -> float:
     return min((step + 1) / (0.02 * steps + 1), 1.0, (steps - step) / (0.6 * steps))
 
 
+def _shipped(name: str) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    folder = locate(f"{MINI_PREFIX}{name}")
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).train()
+
+
 def loss_of(model: Any, rows: list[corpus.Row], pad: int, recipe: Recipe, device: Any) -> Any:
     ids, weights, mask = (t.to(device) for t in corpus.batch_of(rows, pad))
     with torch.autocast(device.type, dtype=torch.bfloat16):
@@ -213,7 +239,8 @@ def train(recipe: Recipe, dialect: Dialect, out: Path, seed: int, device: torch.
     """Train one model into `out/<name>`; goes on from `out/<name>.partial` if it is there."""
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    model = recipe.new_model(dialect.tokenizer).to(device)
+    model = _shipped(recipe.start) if recipe.start else recipe.new_model(dialect.tokenizer)
+    model.to(device)
     optims = optimizers(model)
     rates = [group["lr"] for optim in optims for group in optim.param_groups]
     partial = out / f"{recipe.name}.partial"

@@ -82,7 +82,7 @@ def _job(
         experiment, made, said = None, 0, ""
         suffix = sweep_suffix(names, HydraConfig.get().overrides.task)
         try:
-            experiment = compose(config, suffix)
+            experiment = compose(config, suffix, HydraConfig.get().overrides.task)
             made = execute(experiment, str(config.name))
         except Exception as error:  # a sweep goes on with its next job
             failures.append(error)
@@ -129,7 +129,7 @@ def _sweep(overrides: Sequence[Override], arguments: Sequence[str], conf: Path) 
     with hydra.initialize_config_dir(str(conf), version_base="1.3"):
         for number, job in enumerate(jobs):
             config = hydra.compose("config", list(job))
-            experiment = compose(config, sweep_suffix(names, job))
+            experiment = compose(config, sweep_suffix(names, job), job)
             own = tuple(part for part in job if not part.lstrip("+~").startswith("hydra"))
             composed.append((Job(number, experiment.name, own), str(config.name), experiment))
     own_names = [job.name for job, _, _ in composed]

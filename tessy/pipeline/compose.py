@@ -4,28 +4,44 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tessy.config import ON_REQUEST, STAGES, Experiment, check
+from tessy.config import ALONE, ON_REQUEST, STAGES, Experiment, check
 from tessy.errors import ConfigError, nearest
 
 T = TypeVar("T")
 
 
-def compose(config: DictConfig, suffix: str = "") -> Experiment:
+def compose(config: DictConfig, suffix: str = "", overrides: Sequence[str] = ()) -> Experiment:
     """Build the experiment and check what cannot be combined.
 
     Args:
         config: Hydra's composed configuration, without its own `hydra` node.
         suffix: added to the experiment's name, so that the jobs of a sweep do not share a report.
+        overrides: those of the command line, which also hold for the cases of its figures.
 
     Raises:
         ConfigError: naming the option, its value and the mend.
     """
+    experiment = _experiment(config, suffix)
+    if not experiment.figures:
+        return experiment
+    from tessy.pipeline.cases import compose_cases
+
+    cases = {}
+    for name, case in compose_cases(config, experiment.figures, overrides).items():
+        try:
+            cases[name] = _experiment(case, suffix)
+        except ConfigError as error:
+            raise ConfigError(f"figures.{name.replace('/', '.')}: {error}") from None
+    return dataclasses.replace(experiment, cases=cases)
+
+
+def _experiment(config: DictConfig, suffix: str) -> Experiment:
     try:
         data = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
@@ -47,25 +63,26 @@ def stages(value: Any) -> tuple[str, ...]:
     """The stages that `stage=` asks for, in their order.
 
     Args:
-        value: "all", "plan", one stage or a list of stages.
+        value: "all", "plan", "compare", one stage or a list of stages.
 
     Raises:
-        ConfigError: a name is unknown, or all or plan stands beside others.
+        ConfigError: a name is unknown, or all, plan or compare stands beside others.
     """
     names = value if isinstance(value, list | tuple) else [value]
     for name in names:
-        if name not in (*STAGES, "all", "plan"):
+        if name not in (*STAGES, "all", *ALONE):
             raise ConfigError(
-                f"stage={name!r} is unknown", nearest(str(name), (*STAGES, "all", "plan"))
+                f"stage={name!r} is unknown", nearest(str(name), (*STAGES, "all", *ALONE))
             )
     if not names:
         raise ConfigError("stage=[] asks for nothing", "set stage=all")
-    if len(names) > 1 and {"all", "plan"} & set(names):
+    if len(names) > 1 and {"all", *ALONE} & set(names):
         raise ConfigError(
-            f"stage={list(names)} mixes all or plan with others", "name one of them, or stages only"
+            f"stage={list(names)} mixes all, plan or compare with others",
+            "name one of them, or stages only",
         )
-    if list(names) == ["plan"]:
-        return ("plan",)
+    if names[0] in ALONE:
+        return (str(names[0]),)
     if list(names) == ["all"]:
         return tuple(stage for stage in STAGES if stage not in ON_REQUEST)
     return tuple(stage for stage in STAGES if stage in names)
@@ -86,7 +103,7 @@ def build(kind: type[T], data: Any, place: str) -> T:
         )
     hints = typing.get_type_hints(kind)
     for key in data:
-        if key not in hints:
+        if key not in hints or key == "cases":
             raise ConfigError(f"option {join(place, str(key))!r} is unknown", nearest(key, hints))
     missing = [
         f.name
@@ -100,7 +117,9 @@ def build(kind: type[T], data: Any, place: str) -> T:
             f"{place or 'the configuration'} lacks {', '.join(missing)}",
             f"set {join(place, missing[0])}=VALUE",
         )
-    return kind(**{str(k): convert(hints[str(k)], v, join(place, str(k))) for k, v in data.items()})
+    # In the order of the class: what repeats another option by default is not blamed first.
+    given = {key: data[key] for key in hints if key in data}
+    return kind(**{k: convert(hints[k], v, join(place, k)) for k, v in given.items()})
 
 
 def convert(hint: Any, value: Any, place: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eval.benchmarks import find_benchmark
-from tessy.config import Experiment
+from tessy.config import BenchmarkConfig, Experiment
 from tessy.pipeline.graph import Node
 from tessy.pipeline.pool import is_pool
 from train.memory import shape_of
@@ -51,13 +51,16 @@ class Estimate:
 
 def estimate(node: Node, e: Experiment) -> Estimate:
     """Tokens, GPU hours and disk of one node, by the assumptions above."""
+    if node.stage == "report":
+        return Estimate()
+    e = e.case(node.subject.case)
     mini = e.is_mini
     typical = TOKENS_A_MINI_SAMPLE if mini else TOKENS_A_SAMPLE
     length = sample_tokens(e)
     if node.stage == "synthesize":
-        stored = e.questions.samples * length
+        stored = _samples(node, e) * length
         by_student, by_teacher = (stored * share for share in _written(node))
-        hours = _decoding_hours(by_student, e.student.active_parameters)
+        hours = _decoding_hours(by_student, e.author.active_parameters)
         hours += _decoding_hours(by_teacher, e.teacher.active_parameters)
         tokens = by_student + by_teacher
         return Estimate(tokens, 0 if mini else hours, max(stored, tokens) * BYTES_A_TOKEN)
@@ -70,8 +73,9 @@ def estimate(node: Node, e: Experiment) -> Estimate:
         return Estimate(tokens, sft_hours(e) / e.train.epochs / 3, tokens * BYTES_A_TRAINED_TOKEN)
     if node.stage == "evaluate":
         benchmark = e.benchmarks[node.subject.benchmark or ""]
-        problems = benchmark.problems or find_benchmark(benchmark.kind).size
-        tokens = problems * benchmark.runs * min(typical, benchmark.sampling.max_tokens)
+        if node.subject.direct:  # what is judged was written before
+            return Estimate(disk=_answers(benchmark) * length * BYTES_A_TOKEN)
+        tokens = _answers(benchmark) * min(typical, benchmark.sampling.max_tokens)
         hours = 0 if mini else _decoding_hours(tokens, e.student.active_parameters)
         return Estimate(tokens, hours, tokens * BYTES_A_TOKEN)
     if node.stage == "predictor":
@@ -84,6 +88,17 @@ def estimate(node: Node, e: Experiment) -> Estimate:
             CANDIDATES * QUESTION_BYTES,
         )
     return Estimate()
+
+
+def _samples(node: Node, e: Experiment) -> int:
+    """How many responses a synthesis makes."""
+    if node.subject.benchmark is None:
+        return e.questions.samples
+    return _answers(e.benchmarks[node.subject.benchmark])
+
+
+def _answers(benchmark: BenchmarkConfig) -> int:
+    return (benchmark.problems or find_benchmark(benchmark.kind).size) * benchmark.runs
 
 
 def sft_tokens(e: Experiment) -> float:
@@ -130,12 +145,12 @@ def _predictor(e: Experiment, length: float, mini: bool) -> Estimate:
     """Both roles write responses to cut segments from, and an annotator marks each segment."""
     p = e.predictor
     written = p.segments / p.segments_per_response * length
-    annotator = {"student": e.student, "model": e.annotator}.get(p.annotator, e.teacher)
+    annotator = {"student": e.author, "model": e.annotator}.get(p.annotator, e.teacher)
     annotation = 0 if p.annotator == "mini" else 2 * p.segments * TOKENS_AN_ANNOTATION
     tokens = 2 * written + annotation
     if mini:
         return Estimate(tokens, 0, 2 * e.student.parameters * BYTES_A_PARAMETER)
-    hours = sum(_decoding_hours(written, m.active_parameters) for m in (e.student, e.teacher))
+    hours = sum(_decoding_hours(written, m.active_parameters) for m in (e.author, e.teacher))
     hours += _decoding_hours(annotation, annotator.active_parameters)
     return Estimate(tokens, hours, PREDICTOR_BYTES + 2 * written * BYTES_A_TOKEN)
 

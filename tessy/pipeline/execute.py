@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import resource
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,16 +12,18 @@ from pathlib import Path
 from rich.console import Console
 
 from tessy.config import Experiment
+from tessy.errors import DataError
+from tessy.pipeline.comparing import compare
 from tessy.pipeline.graph import Node, build
 from tessy.pipeline.lock import locked
 from tessy.pipeline.plan import show_plan
 from tessy.pipeline.reporting import (
-    RESULTS,
     TERMINAL,
     losses,
     make_report,
     report_folder,
     report_is_there,
+    tracked_rows,
 )
 from tessy.pipeline.requirements import require
 from tessy.pipeline.scores import score_table
@@ -46,6 +47,8 @@ def execute(experiment: Experiment, group: str = "") -> int:
         MissingError: before any work, naming all that this machine lacks.
         ArtifactError: an artifact on the disk is corrupt.
         StorageError: the disk refuses.
+        DataError: a stage has no data to work on. Of an experiment of tables and figures all else
+            is done before, and the report shows what failed.
     """
     began = time.monotonic()
     console = Console(highlight=False)
@@ -58,33 +61,57 @@ def execute(experiment: Experiment, group: str = "") -> int:
         if (manifest := store.manifest(node)) is not None
     }
     done_before = set(manifests)
-    reported = report_is_there(report, experiment)
+    reported = report_is_there(report, done_before, experiment)
     done = [node for node in work if node.fingerprint in manifests] + [report] * reported
     if experiment.stages == ("plan",):
         show_plan(experiment, nodes, done, store, console)
         return 0
+    if experiment.stages == ("compare",):
+        compare(experiment, manifests, store, console)
+        return 0
     todo = [node for node in nodes if node.stage in experiment.stages and node not in done]
     require(experiment, todo, done)
     tracker = Tracker(experiment.tracking, store.outputs, group or experiment.name)
+    failed: dict[str, str] = {}  # of a table or figure, the rest of which goes on
     for number, node in enumerate(n for n in todo if n is not report):
         console.print(f"[{number + 1}/{len(todo)}] {node.label}", markup=False)
-        manifests[node.fingerprint], made = run_node(node, store, experiment, tracker)
+        case = experiment.case(node.subject.case)
+        try:
+            _check_parents(node, failed)
+            manifests[node.fingerprint], made = run_node(node, store, case, tracker)
+        except DataError as error:
+            if not experiment.cases:
+                raise
+            failed[node.fingerprint] = f"{node.label}: {error}"
+            console.print(f"failed    {failed[node.fingerprint]}", markup=False, soft_wrap=True)
+            continue
         if not made:
             done_before.add(node.fingerprint)
     if report in todo:
         with locked(report_folder(experiment)), _tracked(report, store, tracker) as log:
-            make_report(report, nodes, manifests, done_before, store, experiment)
-            log.results(json.loads((report_folder(experiment) / RESULTS).read_text("utf-8")))
+            make_report(report, nodes, manifests, done_before, store, experiment, failed)
+            log.results(tracked_rows(experiment))
     if report in todo or (reported and "report" in experiment.stages):
         _print_table(experiment, console)
-    asked = [node for node in work if node.stage in experiment.stages]
+    asked = [n for n in work if n.stage in experiment.stages and n.fingerprint in manifests]
     scored = [node for node in asked if node.stage == "score"]
     if scored:
         console.print(score_table(scored, manifests))
     _print_cost(asked, manifests, done_before, console)
     nothing = "nothing was to do, " if not todo else ""
     console.print(f"Done: {nothing}{time.monotonic() - began:.1f} s, {_peak_memory()}.")
+    if failed:
+        raise DataError(
+            f"{len(failed)} of {len(todo)} stages failed, the first: {next(iter(failed.values()))}",
+            "the rest is done and in the report; mend it and repeat the command",
+        )
     return sum(node is report or node.fingerprint not in done_before for node in todo)
+
+
+def _check_parents(node: Node, failed: Mapping[str, str]) -> None:
+    for parent in node.parents:
+        if parent.fingerprint in failed:
+            raise DataError(f"it needs {failed[parent.fingerprint]}")
 
 
 def run_node(

@@ -47,10 +47,13 @@ class Subject:
     """What a node is about, as keys into the experiment."""
 
     world: int = 0  # seed of the miniature world; 0 outside of it
+    case: str = ""  # as `Experiment.case` takes it
     method: str | None = None  # as `method_of` takes it
     learning_rate: float | None = None
     sft_seed: int | None = None
     benchmark: str | None = None  # key of Experiment.benchmarks
+    epoch: int | None = None  # the model after so many epochs; None is the trained one
+    direct: bool = False  # the method's own responses to the benchmark, nothing trained
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +94,17 @@ def build(experiment: Experiment) -> list[Node]:
     World by world: the questions, the base model's scores, then each method from its data to
     its scores. The report is last.
     """
-    nodes = list(_unique(_nodes(experiment)))
-    evaluated = tuple(node for node in nodes if node.stage == "evaluate")
+    nodes = list(_unique(node for _, case in by_case(experiment) for node in case))
+    seen = tuple(node for node in nodes if node.stage in ("synthesize", "sft", "evaluate"))
     config = {"experiment": experiment.name, "report": dataclasses.asdict(experiment.report)}
     pushed = _unique(_pushed(experiment, nodes)) if "push" in experiment.stages else ()
-    return [*nodes, *pushed, Node("report", experiment.name, config, evaluated)]
+    return [*nodes, *pushed, Node("report", experiment.name, config, seen)]
+
+
+def by_case(experiment: Experiment) -> Iterator[tuple[str, list[Node]]]:
+    """The name of each case and its nodes, but for the report; cases may share artifacts."""
+    for name, case in experiment.cases.items() or [("", experiment)]:
+        yield name, list(_unique(_nodes(case, name)))
 
 
 def worlds(experiment: Experiment) -> tuple[int, ...]:
@@ -103,28 +112,45 @@ def worlds(experiment: Experiment) -> tuple[int, ...]:
     return experiment.worlds if experiment.is_mini else (0,)
 
 
-def _nodes(e: Experiment) -> Iterator[Node]:
+def _nodes(e: Experiment, case: str) -> Iterator[Node]:
     for world in worlds(e):
         where = f"-world{world}" if e.is_mini else ""
-        *pool, questions = _questions(e, world, where)
-        yield from (*pool, questions)
-        for key in e.benchmarks:
-            yield _evaluate(e, None, key, Subject(world=world, benchmark=key), f"{BASE}{where}")
+        about = Subject(world, case)
+        *pool, questions = _questions(e, about, where)
+        if e.methods:
+            yield from (*pool, questions)
+        if e.sft_seeds or e.direct:
+            for key in e.benchmarks:
+                on = dataclasses.replace(about, benchmark=key)
+                yield _evaluate(e, None, key, on, f"{BASE}{where}")
+        for method_key in e.direct:
+            for key in e.benchmarks:
+                on = dataclasses.replace(about, benchmark=key)
+                yield from _direct(e, method_key, on, questions, where)
         for method_key in e.methods:
-            made = list(_data(e, method_key, questions, where))
+            made = list(_data(e, method_key, questions, questions, where))
             yield from made
             data = made[-1]
             if "score" in e.stages:
                 yield _score(e, data)
             for rate in e.with_all_learning_rates():
                 for seed in e.sft_seeds:
-                    subject = Subject(world, method_key, rate, seed)
+                    subject = Subject(world, case, method_key, rate, seed)
                     name = f"{method_key}{where}-lr{rate:g}-seed{seed}"
                     model = _sft(e, data, subject, name)
                     yield model
                     for key in e.benchmarks:
                         about = dataclasses.replace(subject, benchmark=key)
                         yield _evaluate(e, model, key, about, name)
+                        for epoch in _epochs(e, method_key):
+                            after = dataclasses.replace(about, epoch=epoch)
+                            yield _evaluate(e, model, key, after, f"{name}-epoch{epoch}")
+
+
+def _epochs(e: Experiment, method_key: str) -> range:
+    """The epochs before the last after which a model is evaluated."""
+    kept = e.evaluate_epochs and method_key in e.train.keep_epochs
+    return range(1, e.train.epochs) if kept else range(0)
 
 
 def method_of(e: Experiment, key: str) -> MethodConfig:
@@ -132,39 +158,57 @@ def method_of(e: Experiment, key: str) -> MethodConfig:
     return e.methods.get(key) or MethodConfig(key, key)  # type: ignore[arg-type]
 
 
-def _data(e: Experiment, key: str, questions: Node, where: str) -> Iterator[Node]:
-    """The nodes that make a method's data, its own last."""
+def _direct(e: Experiment, key: str, about: Subject, pool: Node, where: str) -> Iterator[Node]:
+    """A method's own responses to a benchmark's problems, and their judgement (figure 6)."""
+    benchmark = e.benchmarks[about.benchmark or ""]
+    asked = dataclasses.asdict(benchmark)
+    for other in ("name", "path", "runs", "sampling"):  # how it is evaluated, not what it asks
+        del asked[other]
+    config: dict[str, Any] = {"source": "benchmark", "benchmark": asked}
+    if benchmark.kind == "mini":
+        config["world"] = about.world
+    name = f"{about.benchmark}{where}"
+    questions = Node("questions", name, config, (), about)
+    yield questions
+    yield from (made := list(_data(e, key, questions, pool, f"-{name}")))
+    about = dataclasses.replace(about, method=key, direct=True)
+    yield _evaluate(e, made[-1], about.benchmark or "", about, f"{key}-direct{where}")
+
+
+def _data(e: Experiment, key: str, questions: Node, pool: Node, where: str) -> Iterator[Node]:
+    """The nodes that make a method's data, its own last; predictors are trained on the pool."""
     method = method_of(e, key)
     parents = [questions]
     if NEEDS[method.kind].predictors and e.predictor.source == "train":
-        parents.append(_predictor(e, questions, where))
-        yield parents[-1]
+        parents.append(_predictor(e, pool, f"-world{pool.subject.world}" if e.is_mini else ""))
+        yield from (pool, parents[-1])
     for kind in NEEDS[method.kind].parents:
-        made = list(_data(e, _key_of(e, kind), questions, where))
+        made = list(_data(e, _key_of(e, kind), questions, pool, where))
         yield from made
         parents.append(made[-1])
-    yield _synthesize(e, method, tuple(parents), Subject(questions.subject.world, key), where)
+    subject = dataclasses.replace(questions.subject, method=key)
+    yield _synthesize(e, method, tuple(parents), subject, where)
 
 
 def _key_of(e: Experiment, kind: MethodKind) -> str:
     return next((key for key, method in e.methods.items() if method.kind == kind), kind)
 
 
-def _questions(e: Experiment, world: int, where: str) -> list[Node]:
+def _questions(e: Experiment, about: Subject, where: str) -> list[Node]:
     """The nodes that make the questions, the last one those that are asked."""
     if e.questions.source == "paper":
-        return _drawn_questions(e)
+        return _drawn_questions(e, about)
     config: dict[str, Any] = {"source": e.questions.source, "unique": e.questions.unique}
     if e.questions.source == "mini":
-        config["world"] = world
+        config["world"] = about.world
     elif e.questions.source == "file":
         config["file"], where = file_identity(e.questions.path), ""
         if e.questions.bad_lines == "skip":
             config["bad_lines"] = "skip"
-    return [Node("questions", f"{e.questions.source}{where}", config, (), Subject(world))]
+    return [Node("questions", f"{e.questions.source}{where}", config, (), about)]
 
 
-def _drawn_questions(e: Experiment) -> list[Node]:
+def _drawn_questions(e: Experiment, about: Subject) -> list[Node]:
     """The pool, which the teacher selects, and the draw from it without benchmarks' problems."""
     q = e.questions
     config: dict[str, Any] = {
@@ -178,11 +222,11 @@ def _drawn_questions(e: Experiment) -> list[Node]:
     if q.select == "teacher":
         config |= {"teacher": _model(e, "teacher"), "engine": e.engine.kind}
         config["selection_tokens"] = q.selection_tokens
-    pool = Node("questions", "paper-pool", config)
+    pool = Node("questions", "paper-pool", config, (), about)
     options = ("unique", "overlap_words", "common_overlap", "seed")
     drawn: dict[str, Any] = {name: getattr(q, name) for name in options}
     drawn |= {"source": "paper", "part": "draw", "decontaminate": sorted(q.decontaminate)}
-    return [pool, Node("questions", "paper", drawn, (pool,))]
+    return [pool, Node("questions", "paper", drawn, (pool,), about)]
 
 
 def _predictor(e: Experiment, questions: Node, where: str) -> Node:
@@ -190,7 +234,7 @@ def _predictor(e: Experiment, questions: Node, where: str) -> Node:
     config: dict[str, Any] = {option: getattr(p, option) for option in PREDICTOR_OPTIONS}
     config |= {
         "base": model_identity(p.base),
-        "student": _model(e, "student"),
+        "student": _model(e, "author"),
         "teacher": _model(e, "teacher"),
         "engine": e.engine.kind,
         "sampling": dataclasses.asdict(e.sampling),
@@ -207,12 +251,15 @@ def _synthesize(
     config: dict[str, Any] = {
         "method": method.name,
         "kind": method.kind,
-        "samples": e.questions.samples,
-        "student": _model(e, "student"),  # also for teacher_only: its tokenizer counts the tokens
+        "student": _model(e, "author"),  # also for teacher_only: its tokenizer counts the tokens
         "engine": e.engine.kind,
         "sampling": dataclasses.asdict(e.sampling),
         "seed": e.seed,
     }
+    if subject.benchmark is None:
+        config["samples"] = e.questions.samples
+    else:
+        config["runs"] = e.benchmarks[subject.benchmark].runs  # of each of its problems
     if method.kind != "student_only":
         config["teacher"] = _model(e, "teacher")
     if method.kind == "tessy":
@@ -240,6 +287,7 @@ def _sft(e: Experiment, data: Node, subject: Subject, name: str) -> Node:
     train = dataclasses.asdict(e.train)
     for tuning in (*TUNING_OPTIONS, "learning_rate"):
         del train[tuning]
+    train["keep_epochs"] = subject.method in e.train.keep_epochs and not e.train.lora.rank
     config = {
         "student": _model(e, "student"),
         "train": train,
@@ -276,12 +324,15 @@ def _evaluate(e: Experiment, model: Node | None, key: str, subject: Subject, nam
         config["model"] = _model(e, "student")
     if benchmark.kind == "mini":
         config["world"] = subject.world
+    if subject.epoch is not None:
+        config["epoch"] = subject.epoch
     parents = () if model is None else (model,)
     return Node("evaluate", f"{name}-{key}", config, parents, subject)
 
 
 def _model(e: Experiment, role: str) -> dict[str, Any]:
-    model = {"student": e.student, "teacher": e.teacher, "annotator": e.annotator}[role]
+    roles = {"student": e.student, "author": e.author, "teacher": e.teacher}
+    model = (roles | {"annotator": e.annotator})[role]
     identity: dict[str, Any] = {
         "weights": model_identity(model.path),
         "dialect": model.dialect,

@@ -21,7 +21,9 @@ from tessy.config import Experiment
 from tessy.errors import ConfigError, nearest
 from tessy.pipeline.compose import join, stages
 
-LISTS = {"method": "methods", "benchmark": "benchmarks"}  # group of several -> where its files go
+MOVED = ("student@author",)  # a group that fills another place as well
+# group of several -> where its files go
+LISTS = {"method": "methods", "benchmark": "benchmarks", "figure": "figures"}
 
 
 def groups(conf: Path) -> dict[str, list[str]]:
@@ -35,7 +37,9 @@ def groups(conf: Path) -> dict[str, list[str]]:
 
 def options(choices: Mapping[str, Sequence[str]]) -> list[str]:
     """Every option that may be set, as dotted paths."""
-    top = {"stage": str} | {k: v for k, v in _hints(Experiment).items() if k != "stages"}
+    top = {"stage": str} | {
+        k: v for k, v in _hints(Experiment).items() if k not in ("stages", "cases", "figures")
+    }
     return sorted(_leaves(top, "", choices))
 
 
@@ -68,7 +72,7 @@ def check_overrides(arguments: Sequence[str], conf: Path, multirun: bool) -> lis
                 f"{line!r} adds or deletes an option, but all are declared in conf/",
                 f"write {key}=VALUE",
             )
-        if override.package is not None:
+        if override.package is not None and f"{key}@{override.package}" not in MOVED:
             raise ConfigError(f"{line!r} moves a group, which tessy does not know", f"write {key}=")
         if override.is_sweep_override() and not multirun:
             raise ConfigError(
@@ -102,6 +106,11 @@ def sweep_suffix(names: frozenset[str], job: Iterable[str]) -> str:
     """
     parts = [part for part in job if part.split("=")[0] in names]
     return re.sub(r"[^\w.=-]+", "_", ",".join(parts))
+
+
+def plain_value(override: Override) -> Any:
+    """The value of an override that is no sweep."""
+    return _plain(override._value)
 
 
 def _is_template_argument(key: str) -> bool:
@@ -164,7 +173,7 @@ def _leaves(
         path = join(place, name)
         if dataclasses.is_dataclass(hint):
             yield from _leaves(_hints(hint), path, choices)
-        elif path in LISTS.values():
+        elif path in LISTS.values() and path != "figures":  # of which the cases are no options
             group = next(g for g, package in LISTS.items() if package == path)
             item = _hints(typing.get_args(hint)[1])
             for choice in choices[group]:

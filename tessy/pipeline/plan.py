@@ -14,8 +14,8 @@ from tessy.errors import TessyError
 from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import ASSUMPTIONS, Estimate, estimate
-from tessy.pipeline.graph import Node
-from tessy.pipeline.requirements import missing, models, weights
+from tessy.pipeline.graph import Node, by_case
+from tessy.pipeline.requirements import missing, models, nodes_by_case, weights
 from tessy.pipeline.store import Store
 from tessy.pipeline.training import training_lines
 
@@ -39,6 +39,8 @@ def show_plan(
     finished = {node.fingerprint for node in done}
     todo = [node for node in nodes if node.fingerprint not in finished]
     console.print(_node_table(experiment, nodes, finished, store))
+    if experiment.cases:
+        console.print(_figure_table(experiment))
     console.print(_stage_table(experiment, nodes, finished))
     console.print(f"Estimates assume {ASSUMPTIONS}.", style="dim")
     if any(node.stage == "sft" for node in todo):
@@ -50,11 +52,12 @@ def show_plan(
         f"This machine: {len(visible_gpus())} GPUs, {free / 1e9:.0f} GB free in {store.outputs}."
     )
     absent = missing(experiment, todo)
+    is_mini = any(e.is_mini for e in experiment.cases.values() or [experiment])
     if absent:
         console.print(f"\nMissing here, {len(absent)}:", style="bold red")
         for item in absent:
             console.print(f"  - {item}", markup=False, highlight=False)
-        console.print("experiment=mini runs on this machine." if not experiment.is_mini else "")
+        console.print("experiment=mini runs on this machine." if not is_mini else "")
     elif todo:
         console.print("Nothing is missing: run the same command with stage=all.", style="bold")
     else:
@@ -76,6 +79,25 @@ def _node_table(
             dict.fromkeys(p.name if p.stage == node.stage else p.stage for p in node.parents)
         )
         table.add_row(node.stage, f"{node.name} {node.fingerprint[:8]}", parents or "-", state)
+    return table
+
+
+def _figure_table(experiment: Experiment) -> Table:
+    """What each figure needs, and how much of it no figure above it needed."""
+    stages = ("synthesize", "sft", "evaluate")
+    table = Table(title="What each table and figure needs (new: not shared with those above)")
+    for column in ("figure", "cases", *stages, "new"):
+        table.add_column(column, justify="left" if column == "figure" else "right")
+    seen: set[str] = set()
+    figures: dict[str, dict[str, Node]] = {}
+    for name, nodes in by_case(experiment):
+        mine = figures.setdefault(name.partition("/")[0], {})
+        mine |= {node.fingerprint: node for node in nodes if node.stage in stages}
+    for figure, needed in figures.items():
+        counts = [sum(node.stage == stage for node in needed.values()) for stage in stages]
+        new = sum(fingerprint not in seen for fingerprint in needed)
+        seen |= needed.keys()
+        table.add_row(figure, *map(str, (len(experiment.figures[figure]), *counts, new)))
     return table
 
 
@@ -111,14 +133,23 @@ def _amounts(need: Estimate) -> tuple[str, str, str]:
 
 def _print_models(experiment: Experiment, todo: Sequence[Node], console: Console) -> None:
     console.print("\nModels and data:")
-    with_weights = weights(experiment, todo)
-    for path, purpose in models(experiment, todo).items():
+    needed: dict[str, str] = {}
+    with_weights: set[str] = set()
+    benchmarks: dict[str, str] = {}
+    questions: dict[str, None] = {}
+    for name, nodes in nodes_by_case(todo).items():
+        case = experiment.case(name)
+        needed |= models(case, nodes)
+        with_weights |= weights(case, nodes)
+        questions[case.questions.path or case.questions.source] = None
+        benchmarks |= {key: b.split or "all" for key, b in case.benchmarks.items()}
+    for path, purpose in needed.items():
         try:
             where = str(locate(path, path in with_weights))
         except TessyError:
             where = "not on this machine"
         console.print(f"  {purpose}: {path} ({where})", markup=False, highlight=False)
-    asked = experiment.questions
-    console.print(f"  questions: {asked.path or asked.source}", markup=False, highlight=False)
-    for name, benchmark in experiment.benchmarks.items():
-        console.print(f"  benchmark {name}: {benchmark.split or 'all'}", highlight=False)
+    for asked in questions:
+        console.print(f"  questions: {asked}", markup=False, highlight=False)
+    for name, split in benchmarks.items():
+        console.print(f"  benchmark {name}: {split}", highlight=False)

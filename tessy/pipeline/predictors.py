@@ -83,7 +83,7 @@ def _segments(
 
     p = e.predictor
     alone = MethodConfig(f"{writer}_only", f"{writer}_only")  # type: ignore[arg-type]
-    setup = Setup(alone, e.student, e.teacher, p, e.engine, e.serve, e.sampling, e.seed)
+    setup = Setup(alone, e.author, e.teacher, p, e.engine, e.serve, e.sampling, e.seed)
     where = folder / "sampled" / writer
     responses = math.ceil(SPARE * p.segments / p.segments_per_response)
     while True:
@@ -169,7 +169,7 @@ async def _annotator(e: Experiment, logs: Path) -> AsyncIterator[Ask]:
 def annotator_model(e: Experiment) -> tuple[ModelConfig, Writer]:
     """The model that annotates (not for predictor.annotator=mini), and whose place it takes."""
     if e.predictor.annotator == "student":
-        return e.student, "student"
+        return e.author, "student"
     return (e.annotator if e.predictor.annotator == "model" else e.teacher), "teacher"
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from tessy.checkpoints import locate
 from tessy.config import Experiment
+from tessy.errors import TessyError
 from tessy.pipeline.disk import storage_errors, write_json
-from tessy.pipeline.graph import BASE, Node
+from tessy.pipeline.graph import BASE, Node, by_case
 from tessy.pipeline.stages import ANSWERS, TRAJECTORIES
 from tessy.pipeline.store import Manifest, Store, package_versions
 from tessy.records import JudgedAnswer, Trajectory, read_jsonl
@@ -32,21 +35,54 @@ LOSSES = (
 )
 
 
+@dataclass(frozen=True)
+class Stored:
+    """The trajectories of a file, read anew each time: those of a large set fill no memory."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        return read_jsonl(self.path, Trajectory)
+
+
 def report_folder(experiment: Experiment) -> Path:
     """Where the report of an experiment lies."""
     return Path(experiment.outputs_dir) / "reports" / experiment.name
 
 
-def report_is_there(node: Node, experiment: Experiment) -> bool:
-    """Whether the report in the folder was made from exactly these artifacts."""
+def report_is_there(node: Node, made: Collection[str], experiment: Experiment) -> bool:
+    """Whether the report in the folder was made from exactly these artifacts.
+
+    Args:
+        made: fingerprints of the artifacts that are complete.
+    """
     folder = report_folder(experiment)
     try:
         inputs = json.loads((folder / INPUTS).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return False
-    return bool(inputs == {"fingerprint": node.fingerprint}) and all(
+    return bool(inputs == _inputs(node, made)) and all(
         (folder / name).is_file() for name in ("report.html", RESULTS, TERMINAL)
     )
+
+
+def tracked_rows(experiment: Experiment) -> list[dict[str, Any]]:
+    """The rows of results.json as `StageLog.results` takes them; of figures the scores."""
+    rows = json.loads((report_folder(experiment) / RESULTS).read_text(encoding="utf-8"))
+    if not experiment.cases:
+        return rows
+    return [
+        {
+            "benchmark": row["panel"],
+            "method": f"{row['figure']}/{row['group']}/{row['bar']}",
+            "pass_at_1": row["ours"] / 100,
+            "ci95": [bound / 100 for bound in row["ci95"]],
+            "delta_vs_base": None,
+            "delta_ci95": None,
+        }
+        for row in rows
+        if row["ours"] is not None and row["unit"].startswith("pass@1")
+    ]
 
 
 def make_report(
@@ -56,6 +92,7 @@ def make_report(
     done_before: set[str],
     store: Store,
     experiment: Experiment,
+    failed: Mapping[str, str],
 ) -> None:
     """Write the report's files and the terminal's table.
 
@@ -66,17 +103,67 @@ def make_report(
         done_before: fingerprints of those that an earlier run made.
         store: where they lie.
         experiment: what is reported on.
+        failed: why some nodes of its tables and figures could not be made, by fingerprint.
     """
-    from eval.report import terminal, write_report
-
     folder = report_folder(experiment)
-    data = gather(nodes, manifests, done_before, store, experiment)
     with storage_errors(folder):
         (folder / INPUTS).unlink(missing_ok=True)  # what follows replaces what it spoke of
-        table = write_report(data, folder, experiment.report)
+        if experiment.cases:
+            printed = _write_study(manifests, nodes, done_before, store, experiment, folder, failed)
+        else:
+            printed = _write(manifests, nodes, done_before, store, experiment, folder)
         with (folder / TERMINAL).open("w", encoding="utf-8") as file:
-            Console(file=file, width=110).print(terminal(table))
-        write_json(folder / INPUTS, {"fingerprint": node.fingerprint})
+            Console(file=file, width=110).print(*printed)
+        write_json(folder / INPUTS, _inputs(node, manifests))
+
+
+def _inputs(node: Node, made: Collection[str]) -> dict[str, Any]:
+    """What a report was made from, and what of it was missing."""
+    missing = [p.fingerprint for p in node.parents if p.fingerprint not in made]
+    return {"fingerprint": node.fingerprint, "missing": missing}
+
+
+def _write(
+    manifests: Mapping[str, Manifest],
+    nodes: Sequence[Node],
+    done_before: set[str],
+    store: Store,
+    experiment: Experiment,
+    folder: Path,
+) -> list[Any]:
+    from eval.report import terminal, write_report
+
+    data = gather(nodes, manifests, done_before, store, experiment)
+    return [terminal(write_report(data, folder, experiment.report))]
+
+
+def _write_study(
+    manifests: Mapping[str, Manifest],
+    nodes: Sequence[Node],
+    done_before: set[str],
+    store: Store,
+    experiment: Experiment,
+    folder: Path,
+    failed: Mapping[str, str],
+) -> list[Any]:
+    from eval.report.data import Case, Study
+    from eval.report.study import terminal, write_study
+
+    answers: dict[str, tuple[JudgedAnswer, ...]] = {}  # the base model's are of many cases
+    cases = []
+    for name, of_case in by_case(experiment):
+        figure, _, short = name.partition("/")
+        case = experiment.case(name)
+        data = gather(of_case, manifests, done_before, store, case, answers)
+        to_do = tuple(
+            failed.get(node.fingerprint, node.label)
+            for node in of_case
+            if node.fingerprint not in manifests
+        )
+        cases.append(Case(figure, short, case.author.name, case.sampling.max_tokens, data, to_do))
+    whole = gather(nodes, manifests, done_before, store, experiment, answers, with_results=False)
+    study = Study(experiment.name, tuple(cases), whole.costs, whole.provenance, whole.drops)
+    return list(terminal(write_study(study, folder, experiment.report)))
 
 
 def gather(
@@ -85,18 +172,26 @@ def gather(
     done_before: set[str],
     store: Store,
     experiment: Experiment,
+    answers: dict[str, tuple[JudgedAnswer, ...]] | None = None,
+    with_results: bool = True,
 ) -> ReportData:
-    """Read everything that a report shows from the artifacts."""
+    """Read everything that a report shows from the artifacts.
+
+    Args:
+        answers: those that were read before, by fingerprint; what is read is added.
+        with_results: False leaves answers, data and curves out.
+    """
     from eval.report.data import ReportData, StageCost
 
     made = [node for node in nodes if node.fingerprint in manifests]
+    shown = made if with_results else []
     return ReportData(
         experiment=experiment.name,
         student=experiment.student.name,
         teacher=experiment.teacher.name,
-        models=tuple(_models(made, store)),
-        datasets=tuple(_datasets(made, manifests, store)),
-        curves=tuple(_curves(made, store)),
+        models=tuple(_models(shown, store, {} if answers is None else answers)),
+        datasets=tuple(_datasets(shown, manifests, store, experiment)),
+        curves=tuple(_curves(shown, store)),
         costs=tuple(
             StageCost(
                 node.stage,
@@ -122,37 +217,50 @@ def losses(manifests: Iterable[Manifest]) -> dict[str, int]:
     return total
 
 
-def _models(nodes: Iterable[Node], store: Store) -> Iterator[Any]:
+def _models(
+    nodes: Iterable[Node], store: Store, answers: dict[str, tuple[JudgedAnswer, ...]]
+) -> Iterator[Any]:
     from eval.report.data import EvaluatedModel
 
     for node in nodes:
         if node.stage == "evaluate":
             folder = store.folder(node)
+            if node.fingerprint not in answers:
+                answers[node.fingerprint] = tuple(read_jsonl(folder / ANSWERS, JudgedAnswer))
             yield EvaluatedModel(
                 method=node.subject.method or BASE,
                 world=node.subject.world,
                 sft_seed=node.subject.sft_seed,
                 learning_rate=node.subject.learning_rate,
                 benchmark=node.subject.benchmark or "",
-                answers=tuple(read_jsonl(folder / ANSWERS, JudgedAnswer)),
+                answers=answers[node.fingerprint],
                 artifact=folder.name,
+                epoch=node.subject.epoch,
+                direct=node.subject.direct,
             )
 
 
 def _datasets(
-    nodes: Iterable[Node], manifests: Mapping[str, Manifest], store: Store
+    nodes: Iterable[Node], manifests: Mapping[str, Manifest], store: Store, experiment: Experiment
 ) -> Iterator[Any]:
     from eval.report.data import DataSet
 
+    try:
+        vocabulary = locate(experiment.author.path, weights=False)
+    except TessyError:  # data that was made on another machine
+        vocabulary = None
     for node in nodes:
-        if node.stage == "synthesize":
+        if node.stage == "synthesize" and node.subject.benchmark is None:
             counts = manifests[node.fingerprint].counts
+            folder = store.folder(node)
             yield DataSet(
                 method=node.subject.method or "",
                 world=node.subject.world,
-                trajectories=tuple(read_jsonl(store.folder(node) / TRAJECTORIES, Trajectory)),
+                trajectories=Stored(folder / TRAJECTORIES),
                 counts=counts,
                 correct=counts.get("correct"),
+                artifact=folder.name,
+                vocabulary=vocabulary,
             )
 
 
@@ -165,13 +273,18 @@ def _curves(nodes: Iterable[Node], store: Store) -> Iterator[Any]:
             assert about.sft_seed is not None and about.learning_rate is not None
             points = tuple(read_curve(store.folder(node) / CURVE))
             yield TrainingCurve(
-                about.method or "", about.world, about.sft_seed, about.learning_rate, points
+                about.method or "",
+                about.world,
+                about.sft_seed,
+                about.learning_rate,
+                points,
+                store.folder(node).name,
             )
 
 
 def _provenance(nodes: Iterable[Node], store: Store, experiment: Experiment) -> dict[str, Any]:
     return {
-        "config": dataclasses.asdict(experiment),
+        "config": dataclasses.asdict(dataclasses.replace(experiment, cases={})),
         "artifacts": [f"{node.stage}/{store.folder(node).name}" for node in nodes],
         "packages": package_versions(),
         "python": platform.python_version(),

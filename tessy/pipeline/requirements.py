@@ -54,14 +54,32 @@ def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
         ConfigError, DataError, CheckpointError: what is there is wrong: a question file, or the
             arguments of a model's chat template.
     """
+    absent: list[str] = []
+    for name, nodes in nodes_by_case(todo).items():
+        absent += _missing_of_case(experiment.case(name), nodes)
+    absent += _disk(experiment, todo)
+    return list(dict.fromkeys(absent))
+
+
+def nodes_by_case(todo: Iterable[Node]) -> dict[str, list[Node]]:
+    """The nodes of each case; one that several cases share is the first one's.
+
+    The report is of no case, and needs nothing.
+    """
+    found: dict[str, list[Node]] = {}
+    for node in (n for n in todo if n.stage != "report"):
+        found.setdefault(node.subject.case, []).append(node)
+    return found
+
+
+def _missing_of_case(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
     stages = {node.stage for node in todo}
     absent = [*_machine(experiment, todo), *_packages(todo), *_training(experiment, stages)]
     absent += missing_servers(experiment, todo)
     absent += [*_models(experiment, todo), *_not_in_this_version(experiment, todo)]
     absent += _questions(experiment, todo)
     _check_templates(experiment, todo)
-    absent += [*_benchmarks(experiment, todo), *_disk(experiment, todo), *_sandbox(stages)]
-    return list(dict.fromkeys(absent))
+    return [*absent, *_benchmarks(experiment, todo), *_sandbox(stages)]
 
 
 def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
@@ -70,13 +88,9 @@ def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
     needed: dict[str, str] = {}
     for node in todo:
         predictors = node.stage == "synthesize" and NEEDS[node.config["kind"]].predictors
-        if node.stage in (
-            "predictor",
-            "synthesize",
-            "score",
-            "sft",
-            "evaluate",
-        ):  # it counts the tokens
+        if node.stage in ("predictor", "synthesize"):  # it counts the tokens
+            needed[e.author.path] = f"student {e.author.name}"
+        if node.stage in ("score", "sft", "evaluate") and not node.subject.direct:
             needed[e.student.path] = f"student {e.student.name}"
         if node.stage == "predictor" or _teacher_writes(node):
             needed[e.teacher.path] = f"teacher {e.teacher.name}"
@@ -96,7 +110,7 @@ def weights(e: Experiment, todo: Iterable[Node]) -> set[str]:
     if served_elsewhere(e.engine, e.serve):
         here -= {e.teacher.path, e.annotator.path}
         if not any(node.stage in ("score", "sft") for node in todo):
-            here -= {e.student.path}
+            here -= {e.student.path, e.author.path}
     return here
 
 
@@ -205,7 +219,8 @@ def _kept_out(config: BenchmarkConfig) -> Iterator[str]:
 def _check_templates(e: Experiment, todo: Iterable[Node]) -> None:
     """Refuse arguments that a chat template does not take, of the models that are here."""
     needed = models(e, todo)
-    roles = {"student": e.student, "teacher": e.teacher, "annotator": e.annotator}
+    roles = {"student": e.student, "author": e.author, "teacher": e.teacher}
+    roles["annotator"] = e.annotator
     for role, model in roles.items():
         if model.path in needed:
             try:
@@ -226,6 +241,7 @@ def _not_in_this_version(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
             used = [
                 ("engine", e.engine.kind, ENGINES),
                 ("student.dialect", e.student.dialect, tuple(DIALECTS)),
+                ("student@author.dialect", e.author.dialect, tuple(DIALECTS)),
             ]
         if _teacher_writes(node):
             used.append(("teacher.dialect", e.teacher.dialect, tuple(DIALECTS)))
@@ -259,11 +275,15 @@ def _sandbox(stages: set[str]) -> Iterator[str]:
 
 
 def _parents(todo: Sequence[Node], done: Iterable[Node]) -> list[str]:
-    """What an earlier stage, that was not asked for, has not made yet."""
+    """What an earlier stage, that was not asked for, has not made yet.
+
+    A report of figures shows as missing what is missing.
+    """
     there = {node.fingerprint for node in (*todo, *done)}
     absent = {
         parent.label: f"{parent.label}, which {node.label} needs; add {parent.stage} to stage="
         for node in todo
+        if not (node.stage == "report" and node.parents and node.parents[0].subject.case)
         for parent in node.parents
         if parent.fingerprint not in there
     }

@@ -15,7 +15,7 @@ from tessy.errors import ConfigError
 from tessy.machine import visible_gpus, vllm_is_cpu_build
 from tessy.pipeline.graph import Node
 from tessy.pipeline.pool import is_pool
-from tessy.pipeline.store import Store
+from tessy.pipeline.store import Store, model_folder
 from tessy.records import Writer
 from tessy.synthesis.needs import NEEDS
 
@@ -42,7 +42,7 @@ def roles(node: Node) -> tuple[Writer, ...]:
         return ("student", "teacher")
     if is_pool(node) and node.config["select"] == "teacher":
         return ("teacher",)
-    return ("student",) if node.stage == "evaluate" else ()
+    return ("student",) if node.stage == "evaluate" and not node.subject.direct else ()
 
 
 def _local(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
@@ -57,11 +57,12 @@ def _local(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
     from tessy.engines.serving.places import place
 
     gpus = 0 if vllm_is_cpu_build() else len(visible_gpus())
-    for together in dict.fromkeys(roles(node) for node in todo):
+    # One node stands for all that need the same models.
+    for (together, _), node in {(roles(n), n.stage == "evaluate"): n for n in todo}.items():
         try:
             place(
                 {role: e.serve.of(role) for role in together},
-                {role: _model(e, role).tensor_parallel for role in together},
+                {role: _model(e, node, role).tensor_parallel for role in together},
                 gpus,
             )
         except ConfigError as error:
@@ -90,7 +91,7 @@ def _external(e: Experiment, todo: Sequence[Node]) -> Iterator[str]:
     for node in todo:
         for role in roles(node):
             trained = node.stage == "evaluate" and bool(node.parents)
-            path = str(store.folder(node.parents[0]) / "model") if trained else _model(e, role).path
+            path = str(_trained(node, store)) if trained else _model(e, node, role).path
             kept = 2 if trained else 1  # the folders of all trained students are called model
             for url, name in served.get(role, []):
                 if _last(name, kept) != _last(path, kept):
@@ -100,8 +101,14 @@ def _external(e: Experiment, todo: Sequence[Node]) -> Iterator[str]:
                     yield f"the {role} {path}, for {node.label}: {url} serves {name!r}; {mend}"
 
 
-def _model(e: Experiment, role: Writer) -> ModelConfig:
-    return e.student if role == "student" else e.teacher
+def _trained(node: Node, store: Store) -> Path:
+    return model_folder(store.folder(node.parents[0]), node.subject.epoch)
+
+
+def _model(e: Experiment, node: Node, role: Writer) -> ModelConfig:
+    if role == "teacher":
+        return e.teacher
+    return e.student if node.stage == "evaluate" else e.author
 
 
 def _served(e: Experiment, url: str) -> str:

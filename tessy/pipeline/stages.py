@@ -10,7 +10,7 @@ from tessy.config import Experiment, PredictorConfig
 from tessy.journal import replace_lines
 from tessy.pipeline import pool
 from tessy.pipeline.graph import Node, method_of
-from tessy.pipeline.store import Store
+from tessy.pipeline.store import Store, model_folder
 from tessy.records import Question, dump_line, read_jsonl
 from train.card import Score, data_card, model_card, write_card
 from train.job import ADAPTER, MODEL
@@ -25,17 +25,39 @@ ANSWERS = "answers.jsonl"
 
 def questions(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Store the questions to synthesize answers for."""
-    if experiment.questions.source == "paper":
-        return pool.make(node, store, experiment)
     from tessy.questions import QUESTIONS as SOURCES
+    from tessy.questions.removed import Removed
 
     folder = store.folder(node)
-    loaded, removed = SOURCES[experiment.questions.source](experiment.questions, node.subject.world)
+    removed: list[Removed] = []
+    if node.subject.benchmark is not None:
+        loaded = _problems(node, experiment)
+    elif experiment.questions.source == "paper":
+        return pool.make(node, store, experiment)
+    else:
+        source = SOURCES[experiment.questions.source]
+        loaded, removed = source(experiment.questions, node.subject.world)
     replace_lines(folder / QUESTIONS, map(dump_line, loaded))
     if not removed:
         return {"questions": len(loaded)}
     replace_lines(folder / BAD_LINES, map(dump_line, removed))
     return {"questions": len(loaded), "dropped_bad_lines": len(removed)}
+
+
+def _problems(node: Node, experiment: Experiment) -> list[Question]:
+    """The problems of a benchmark as questions (figure 6)."""
+    from eval.benchmarks import find_benchmark
+
+    config = experiment.benchmarks[node.subject.benchmark or ""]
+    benchmark = find_benchmark(config.kind)
+    return [
+        Question(
+            problem.problem_id,
+            "\n\n".join(message.content for message in benchmark.prompt(problem)),
+            config.kind,
+        )
+        for problem in benchmark.load(config, node.subject.world).problems
+    ]
 
 
 def predictor(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
@@ -54,7 +76,7 @@ def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str,
 
     setup = Setup(
         method_of(experiment, node.subject.method or ""),
-        experiment.student,
+        experiment.author,
         experiment.teacher,
         _predictors(node, store, experiment),
         experiment.engine,
@@ -71,7 +93,7 @@ def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str,
     }
     return run(
         asked,
-        samples(asked, experiment.questions.samples),
+        samples(asked, node.config.get("samples") or node.config["runs"] * len(asked)),
         setup,
         store.folder(node),
         node.label,
@@ -106,11 +128,12 @@ def sft(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]
     from train.run import finetune
 
     assert node.subject.learning_rate is not None and node.subject.sft_seed is not None
+    kept = tuple(m for m in experiment.train.keep_epochs if m == node.subject.method)
     folder, data = store.folder(node), node.parent("synthesize")
     counts = finetune(
         store.folder(data) / TRAJECTORIES,
         experiment.student,
-        experiment.train,
+        dataclasses.replace(experiment.train, keep_epochs=kept),
         node.subject.learning_rate,
         node.subject.sft_seed,
         folder,
@@ -143,14 +166,27 @@ def card_of(
 def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Have a model answer a benchmark, and judge its answers."""
     from eval.benchmarks import find_benchmark
+    from eval.responses import judge_responses
     from eval.run import evaluate as run
     from tessy.checkpoints import locate
     from tessy.engines import served_elsewhere
 
     benchmark = experiment.benchmarks[node.subject.benchmark or ""]
     loaded = find_benchmark(benchmark.kind).load(benchmark, node.subject.world)
+    if node.subject.direct:
+        return judge_responses(
+            store.folder(node.parent("synthesize")) / TRAJECTORIES,
+            loaded.problems,
+            benchmark,
+            experiment.judge,
+            store.folder(node),
+            node.label,
+            loaded.unjudged,
+        )
     weights = not served_elsewhere(experiment.engine, experiment.serve)
-    trained: Path | None = store.folder(node.parents[0]) / MODEL if node.parents else None
+    trained: Path | None = None
+    if node.parents:
+        trained = model_folder(store.folder(node.parents[0]), node.subject.epoch)
     return run(
         trained or locate(experiment.student.path, weights),
         experiment.student,

@@ -143,6 +143,11 @@ class Store:
         return manifest
 
 
+def model_folder(artifact: Path, epoch: int | None) -> Path:
+    """Where an SFT's artifact has the model after an epoch; None is the trained one."""
+    return artifact / "model" if epoch is None else artifact / "epochs" / str(epoch)
+
+
 def package_versions() -> dict[str, str]:
     """Versions of the packages that results depend on."""
     found = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.answers import record
+from eval.answers import finish_of, record
 from eval.benchmarks import Loaded, find_benchmark
 from eval.judge.spec import Judgement
 from eval.run import JOURNAL, UNJUDGED, evaluate
@@ -159,5 +159,13 @@ def test_an_answer_that_ran_in_circles_to_the_limit_is_degenerate(
     finish: str, text: str, expected: str
 ) -> None:
     completion = Completion((1, 2), finish)  # type: ignore[arg-type]
-    got = record(Problem("p", ""), 0, completion, text, Judgement("no_code"), {})
+    got = record(
+        Problem("p", ""),
+        0,
+        finish_of(completion, text),
+        len(completion.ids),
+        text,
+        Judgement("no_code"),
+        {},
+    )
     assert got.finish == expected

@@ -15,12 +15,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
 
 
+def compose_all(*overrides: str) -> Experiment:
+    """Compose conf/ with the overrides of a command line."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(hydra.compose("config", list(overrides)), "", overrides)
+
+
 @pytest.fixture
 def composed() -> Callable[..., Experiment]:
-    """Compose conf/ with the overrides of a command line."""
-
-    def make(*overrides: str) -> Experiment:
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose(hydra.compose("config", list(overrides)))
-
-    return make
+    return compose_all

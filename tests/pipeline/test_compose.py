@@ -51,7 +51,7 @@ def test_every_experiment_composes(composed: Compose, experiment: str) -> None:
 def test_every_pair_outside_the_miniature_world_composes(
     composed: Compose, student: str, teacher: str
 ) -> None:
-    if "mini" in (student, teacher):
+    if student.startswith("mini") or teacher.startswith("mini"):
         with pytest.raises(ConfigError, match="belong to the miniature world"):
             composed(f"student={student}", f"teacher={teacher}")
     else:
@@ -59,7 +59,7 @@ def test_every_pair_outside_the_miniature_world_composes(
         assert (e.student.name, e.teacher.name) == (student, teacher)
 
 
-@pytest.mark.parametrize("group", [g for g in groups(CONF) if g != "experiment"])
+@pytest.mark.parametrize("group", [g for g in groups(CONF) if g not in ("experiment", "figure")])
 def test_every_choice_spells_out_every_option(group: str) -> None:
     """What is not in the YAML could not be overridden, and would not be documented."""
     field = LISTS.get(group, group)
@@ -80,7 +80,7 @@ def test_every_choice_spells_out_every_option(group: str) -> None:
         ("stge=all", "did you mean 'stage'?"),
         ("stage=evalute", "did you mean 'evaluate'?"),
         ("stage=[sft,evalute]", "did you mean 'evaluate'?"),
-        ("stage=[plan,sft]", "mixes all or plan with others"),
+        ("stage=[plan,sft]", "mixes all, plan or compare with others"),
         ("experiment=minni", "did you mean 'mini'?"),
         ("method=[tesy]", "did you mean 'tessy'?"),
         ("method.tessy.span_tokens=3", "did you mean 'methods.tessy.span_tokens'?"),

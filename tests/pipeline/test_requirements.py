@@ -47,7 +47,7 @@ def test_trained_predictors_need_a_base_and_an_annotator(composed: Compose) -> N
 def test_a_checkpoint_without_tokenizer_is_named(composed: Compose, tmp_path: Path) -> None:
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_text("{}")
-    e = composed("experiment=paper", f"student.path={tmp_path}")
+    e = composed("experiment=tessy", f"student.path={tmp_path}")
     (said,) = [item for item in missing(e, build(e)) if item.startswith("student")]
     assert f"checkpoint {tmp_path} lacks tokenizer.json, tokenizer_config.json" in said
 

@@ -1,0 +1,1 @@
+"""The style of responses, from any trajectories: words, vectors, similarity, lengths, writers."""

@@ -1,0 +1,1 @@
+"""Which of several evaluated models, or data sets, is better, problem by problem."""
