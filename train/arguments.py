@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessy.config import TrainConfig, check_division
+from tessy.checks.training import check_division
+from tessy.config import TrainConfig
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments

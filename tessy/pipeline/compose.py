@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tessy.config import ALONE, ON_REQUEST, STAGES, Experiment, check
+from tessy.checks import check
+from tessy.config import ALONE, ON_REQUEST, STAGES, Experiment
 from tessy.errors import ConfigError, nearest
 
 T = TypeVar("T")
