@@ -73,7 +73,7 @@ def test_one_command_ends_with_a_row_for_the_base_model_and_each_method(undistur
 
 def test_every_span_of_the_data_keeps_its_writer(undisturbed: Path) -> None:
     writers = {}
-    for folder in (undisturbed / "artifacts" / "synthesize").iterdir():
+    for folder in (undisturbed / "artifacts" / "synthesize").glob("[!.]*"):
         lines = (folder / "trajectories.jsonl").read_text().splitlines()
         samples = [json.loads(line) for line in lines]
         assert len({(s["question_id"], s["repeat"]) for s in samples}) == len(samples) == 24

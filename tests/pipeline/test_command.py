@@ -47,7 +47,7 @@ def test_help_comes_at_once_and_lists_the_choices(tmp_path: Path) -> None:
 def test_a_sweep_whose_runs_have_one_name_is_refused(tmp_path: Path) -> None:
     done = run(tmp_path, "-m", "experiment=mini,mini_dial", "name=same", "stage=plan")
     assert done.returncode == 1 and files(tmp_path) == []
-    assert "2 runs of the sweep are called 'same'" in done.stderr
+    assert "2 jobs of the sweep have the name 'same'" in done.stderr
 
 
 def test_the_plan_of_the_paper_is_printed_and_nothing_is_done(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def run(outputs: Path, *more: str) -> str:
 
 
 def artifact(outputs: Path) -> Path:
-    (folder,) = (outputs / "artifacts" / "predictor").iterdir()
+    (folder,) = (outputs / "artifacts" / "predictor").glob("[!.]*")
     return folder
 
 
@@ -116,7 +116,7 @@ def test_killed_in_sampling_and_training_it_ends_as_if_it_had_not_been(
 def test_the_synthesis_reads_what_was_trained(undisturbed: Path) -> None:
     assert "nothing was to do" in run(undisturbed, PREDICTOR)
     run(undisturbed, "stage=synthesize")
-    (folder,) = (undisturbed / "artifacts" / "synthesize").iterdir()
+    (folder,) = (undisturbed / "artifacts" / "synthesize").glob("[!.]*")
     manifest = json.loads((folder / "manifest.json").read_text())
     assert f"predictor/{artifact(undisturbed).name}" in manifest["parents"]
     assert manifest["counts"]["samples"] == 12
@@ -134,7 +134,7 @@ def test_more_responses_are_sampled_until_there_are_segments_enough(
     e = small(composed(*SMALL), segments=24, segments_per_response=40, epochs=1)
     folder = tmp_path / "few"
     folder.mkdir()
-    counts = train_predictors(load(QuestionsConfig("mini", 12, 12), 0), e, folder, "predictor")
+    counts = train_predictors(load(QuestionsConfig("mini", 12, 12), 0)[0], e, folder, "predictor")
     for writer in ("student", "teacher"):
         assert counts[f"{writer}.annotated"] == 24
         assert counts[f"{writer}.responses"] > 1
@@ -147,7 +147,7 @@ def test_a_model_that_cannot_think_is_named(composed: Compose, tmp_path: Path) -
     with pytest.raises(
         DataError, match=r"responses of student mini-qwen3 have no thinking .* 14 fa"
     ):
-        train_predictors(load(QuestionsConfig("mini", 12, 12), 0), e, tmp_path, "predictor")
+        train_predictors(load(QuestionsConfig("mini", 12, 12), 0)[0], e, tmp_path, "predictor")
 
 
 def test_an_annotator_whose_answers_are_useless_is_named(composed: Compose, tmp_path: Path) -> None:
@@ -155,11 +155,11 @@ def test_an_annotator_whose_answers_are_useless_is_named(composed: Compose, tmp_
     e = composed(*SMALL, "predictor.annotator=student", "predictor.annotation_tokens=32")
     e = dataclasses.replace(e, student=dataclasses.replace(e.student, context=2048))
     with pytest.raises(DataError, match="answers of the annotator none can be used") as error:
-        train_predictors(load(QuestionsConfig("mini", 12, 12), 0), e, tmp_path, "predictor")
+        train_predictors(load(QuestionsConfig("mini", 12, 12), 0)[0], e, tmp_path, "predictor")
     assert "truncated" in error.value.what and "predictor.annotator" in error.value.mend
 
 
 def test_segments_of_one_question_are_not_enough(composed: Compose, tmp_path: Path) -> None:
     e = composed(*SMALL)
     with pytest.raises(DataError, match="of 1 question cannot be split"):
-        train_predictors(load(QuestionsConfig("mini", 1, 1), 0), e, tmp_path, "predictor")
+        train_predictors(load(QuestionsConfig("mini", 1, 1), 0)[0], e, tmp_path, "predictor")

@@ -67,7 +67,7 @@ def test_the_score_of_a_data_set_is_an_artifact_with_a_table(
                 (folder / "trajectories.jsonl").write_text(dump_line(data))
                 store.complete(node, {"samples": 1})
     execute(e)
-    (artifact,) = (tmp_path / "artifacts" / "score").iterdir()
+    (artifact,) = (tmp_path / "artifacts" / "score").glob("[!.]*")
     counts = json.loads((artifact / "manifest.json").read_text())["counts"]
     written = counts["student_tokens"], counts["teacher_tokens"]
     by_writer = counts["nll_student"] * written[0] + counts["nll_teacher"] * written[1]

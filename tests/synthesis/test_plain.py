@@ -33,7 +33,7 @@ SETUP = Setup(
     SamplingConfig(0.0, max_tokens=512),
     0,
 )
-QUESTIONS = mini.load(QuestionsConfig("mini", 2, 2), 0)
+QUESTIONS, _ = mini.load(QuestionsConfig("mini", 2, 2), 0)
 
 
 def plain_roles() -> dict[Writer, Role]:

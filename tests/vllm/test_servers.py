@@ -42,7 +42,7 @@ from tests.vllm.conftest import MODELS
 __all__ = ["composed"]
 
 DIALECTS: dict[Writer, str] = {"student": "qwen3", "teacher": "gpt_oss"}
-QUESTIONS = mini.load(QuestionsConfig("mini", 24, 24), 0)
+QUESTIONS, _ = mini.load(QuestionsConfig("mini", 24, 24), 0)
 VLLM = dataclasses.replace(SETUP.engine, kind="vllm", batch_size=8)
 
 

@@ -41,7 +41,7 @@ def test_a_tessy_run_killed_with_its_servers_up_leaves_none_and_goes_on_to_the_t
     )
     assert done.returncode == 0, done.stderr
     assert [r["method"] for r in results(outputs)] == ["base", "tessy"]
-    (folder,) = (outputs / "artifacts" / "synthesize").iterdir()
+    (folder,) = (outputs / "artifacts" / "synthesize").glob("[!.]*")
     samples = list(read_jsonl(folder / "trajectories.jsonl", Trajectory))
     assert len({t.key for t in samples}) == len(samples) == 24
     writers = {s.writer for t in samples for s in t.spans if s.part == "think"}
