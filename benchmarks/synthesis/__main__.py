@@ -48,20 +48,21 @@ def _jobs(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
     front = FrontEnd(stream_interval=options.interval)
     ours = Orchestration(n)
     jobs: dict[str, Callable[[], Any]] = {
-        "many": partial(run_ours, many, Orchestration(many), front, scale, ROOM),
+        # Twice as many as are in flight: all at once would reach the end of their length, and
+        # of the servers' room, together, which those of a long synthesis do not.
+        "many": partial(run_ours, 2 * many, Orchestration(many), front, scale, ROOM),
         "ours": partial(run_ours, n, ours, front, scale, ROOM),
         "small_room": partial(run_ours, n, ours, front, scale, SMALL_ROOM),
         "lockstep": partial(run_lockstep, n, front, scale),
         "oracle": partial(run_oracle, n, scale),
         # Shorter samples, killed in the middle of their thinking.
         "kill": partial(run_kill, n, front, 0.1 * scale, 15 * scale),
-        "limit_many": partial(run_limit, many, scale),
-        "limit": partial(run_limit, n, scale),
+        "limit_many": partial(run_limit, 2 * many, many, scale),
+        "limit": partial(run_limit, n, n, scale),
     }
     if options.full:
         crowded, drafts = Orchestration(n, admission=False), Orchestration(n, streams=False)
         jobs |= {
-            "oracle_many": partial(run_oracle, many, scale),
             "lockstep_many": partial(run_lockstep, many, front, scale),
             "lockstep_dear": partial(run_lockstep, n, FrontEnd(text_token=DEAR_TEXT), scale),
             "crowded": partial(run_ours, n, crowded, front, scale, SMALL_ROOM),
@@ -82,7 +83,7 @@ def _wait(name: str, future: Future[Any]) -> Any:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.synthesis", description=__doc__)
     parser.add_argument("--samples", type=int, default=100, help="samples, all in flight")
-    parser.add_argument("--many", type=int, default=256, help="samples of the larger run")
+    parser.add_argument("--many", type=int, default=256, help="in flight in the larger run, of twice as many samples")
     parser.add_argument("--scale", type=float, default=1.0, help="of the samples' lengths")
     parser.add_argument("--interval", type=int, default=0, help="serve.stream_interval")
     parser.add_argument("--full", action="store_true", help="run the comparisons too")

@@ -27,10 +27,10 @@ def run_lockstep(n: int, front: FrontEnd, scale: float) -> Figures:
         return lockstep(World(Path(folder), n, scale), servers(front), n)
 
 
-def run_limit(n: int, scale: float) -> float:
+def run_limit(n: int, in_flight: int, scale: float) -> float:
     with tempfile.TemporaryDirectory() as folder:
         steps = {role: model.step for role, model in servers(FrontEnd()).items()}
-        return limit(World(Path(folder), n, scale), steps, n)
+        return limit(World(Path(folder), n, scale), steps, in_flight)
 
 
 def run_oracle(n: int, scale: float) -> Figures:

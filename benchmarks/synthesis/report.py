@@ -11,7 +11,6 @@ from benchmarks.synthesis.measure import Figures
 
 _NAMES = {
     "oracle": "an oracle that knows the spans",
-    "oracle_many": "the same, 256 in flight",
     "ours": "spans streamed",
     "many": "the same, 256 in flight",
     "lockstep": "lock step, k = 10/5",
