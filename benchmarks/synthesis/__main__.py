@@ -83,7 +83,12 @@ def _wait(name: str, future: Future[Any]) -> Any:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.synthesis", description=__doc__)
     parser.add_argument("--samples", type=int, default=100, help="samples, all in flight")
-    parser.add_argument("--many", type=int, default=256, help="in flight in the larger run, of twice as many samples")
+    parser.add_argument(
+        "--many",
+        type=int,
+        default=256,
+        help="in flight in the larger run",
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="of the samples' lengths")
     parser.add_argument("--interval", type=int, default=0, help="serve.stream_interval")
     parser.add_argument("--full", action="store_true", help="run the comparisons too")
