@@ -17,7 +17,7 @@ from tessy.engines.base import Prompt, Request
 from tessy.engines.vllm.http import Fault
 
 MAX_INTERVAL = 64  # tokens a streamed event at most: a long silence looks like a stall
-_ROWS = 80  # of a replica; its front end handles a chunk a token of so many in time
+_FEW, _ROWS = 32, 64  # requests at a replica: `chunk_interval`
 
 _encode = msgspec.json.Encoder().encode
 
@@ -73,14 +73,17 @@ def chunk_interval(configured: int, in_flight: float, min_chunk: int) -> int:
     """Tokens an event: what is configured, else as few as the front end of a server can send.
 
     What is generated between a boundary and its discovery is thrown away, so small events are
-    better, until a front end, which handles one after the other, is late with all of them.
+    better, until a front end, which handles one after the other, is late with all of them. By the
+    load it is 1 below 96 requests, and 1 more for each further 64.
 
     Args:
         configured: `serve.stream_interval`; 0 decides by the load.
         in_flight: requests at the replica.
         min_chunk: tokens that are waited for in any case.
     """
-    return max(configured or 1 + int(in_flight) // _ROWS, min(min_chunk, MAX_INTERVAL))
+    return max(
+        configured or 1 + max(0, int(in_flight) - _FEW) // _ROWS, min(min_chunk, MAX_INTERVAL)
+    )
 
 
 @lru_cache(maxsize=256)
