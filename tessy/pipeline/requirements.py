@@ -57,14 +57,14 @@ def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
     absent: list[str] = []
     for name, nodes in nodes_by_case(todo).items():
         absent += _missing_of_case(experiment.case(name), nodes)
-    absent += _disk(experiment, todo)
+    absent += [*_drawing(experiment, todo), *_disk(experiment, todo)]
     return list(dict.fromkeys(absent))
 
 
 def nodes_by_case(todo: Iterable[Node]) -> dict[str, list[Node]]:
     """The nodes of each case; one that several cases share is the first one's.
 
-    The report is of no case, and needs nothing.
+    The report is of no case.
     """
     found: dict[str, list[Node]] = {}
     for node in (n for n in todo if n.stage != "report"):
@@ -133,6 +133,12 @@ def _machine(e: Experiment, todo: Sequence[Node]) -> Iterator[str]:
 def _packages(todo: Sequence[Node]) -> Iterator[str]:
     if any(map(is_pool, todo)):
         yield from _package("datasketch", "questions=paper; pip install -e '.[questions]'")
+
+
+def _drawing(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
+    if e.cases and any(node.stage == "report" for node in todo):
+        for name in ("matplotlib", "sklearn"):
+            yield from _package(name, "tables and figures; pip install -e '.[report]'")
 
 
 def _training(e: Experiment, stages: set[str]) -> Iterator[str]:

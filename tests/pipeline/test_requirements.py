@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tessy.checkpoints import MINI
 from tessy.config import Experiment
 from tessy.dialects import DIALECTS
@@ -74,3 +76,17 @@ def test_who_is_served_elsewhere_needs_a_tokenizer_here_and_no_weights(
         e = composed("experiment=mini", "engine=vllm", f"serve={serve}", model, *urls)
         said = missing(e, [node for node in build(e) if node.stage in stages])
         assert any("lacks *.safetensors" in item for item in said) == lacks, (serve, stages)
+
+
+def test_tables_and_figures_need_what_draws_them(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    e = composed("experiment=table1_mini", "tracking=none")
+    assert missing(e, build(e)) == []
+    monkeypatch.setattr(requirements, "find_spec", lambda name: None)
+    assert [m for m in missing(e, build(e)) if "figures" in m] == [
+        f"the package {name}, for tables and figures; pip install -e '.[report]'"
+        for name in ("matplotlib", "sklearn")
+    ]
+    plain = composed("experiment=mini", "tracking=none")
+    assert not [m for m in missing(plain, build(plain)) if "figures" in m]
