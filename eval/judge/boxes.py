@@ -55,7 +55,7 @@ class Box:
     """Use `open_box`. Not for several threads at once."""
 
     def __init__(self, isolation: Isolation, setting: Setting) -> None:
-        self._isolation, self._setting = isolation, setting
+        self._isolation = isolation
         self._program: tuple[bytes, int] | None = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket = ours

@@ -44,10 +44,6 @@ def polyline(points: Sequence[tuple[float, float]], cls: str, title: str = "") -
     return tag("polyline", _title(title), points=_points(points), cls=cls)
 
 
-def polygon(points: Sequence[tuple[float, float]], cls: str) -> str:
-    return tag("polygon", points=_points(points), cls=cls)
-
-
 def figure(width: float, height: float, title: str, parts: Sequence[str]) -> str:
     """A whole drawing; `title` is read by screen readers."""
     return tag(

@@ -126,22 +126,23 @@ class SpanReader:
         return False
 
     async def _read(self, pieces: list[list[int]]) -> list[list[float]]:
-        if len(pieces) == 1 and self._is_ahead(pieces[0]):
-            assert self._ahead is not None
-            return await self._ahead[2]
+        if len(pieces) == 1 and (ahead := self._ahead_of(pieces[0])) is not None:
+            return await ahead
         ids = self._ids + [i for piece in pieces for i in piece]
         if not ids:  # nothing comes before the first word
             return [[0.0]]
         return await self._judge.read(self._session, ids, [len(piece) for piece in pieces])
 
-    def _is_ahead(self, piece: list[int]) -> bool:
-        """Whether this, after `_ids`, is what is read ahead."""
-        ahead = self._ahead
-        return ahead is not None and ahead[0] == len(self._ids) and ahead[1] == piece
+    def _ahead_of(self, piece: list[int]) -> asyncio.Future[list[list[float]]] | None:
+        """The log-odds that are read ahead, if they are of this after `_ids`."""
+        if self._ahead is None:
+            return None
+        n_before, ids, odds = self._ahead
+        return odds if n_before == len(self._ids) and ids == piece else None
 
     def _read_ahead(self, word: str) -> None:
         piece = self._judge.encode(word)
-        if not self._is_ahead(piece):
+        if self._ahead_of(piece) is None:
             self.close()
             read = self._judge.read(self._session, self._ids + piece, [len(piece)])
             self._ahead = len(self._ids), piece, read
