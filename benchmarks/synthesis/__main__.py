@@ -19,12 +19,13 @@ from benchmarks.synthesis.jobs import (
     run_oracle,
     run_ours,
 )
-from benchmarks.synthesis.measure import Figures
+from benchmarks.synthesis.measure import Figures, Window
 from benchmarks.synthesis.ours import Orchestration
 from benchmarks.synthesis.report import summary, table
 from benchmarks.synthesis.times import FrontEnd
 
 ROOM, SMALL_ROOM = 2_000_000, 710_000  # tokens of keys and values that the student's server holds
+MIDST = 100.0, 200.0  # virtual seconds: by the first, all prefixes are in the caches again
 DEAR_TEXT = 1.2e-3  # milliseconds for a token of a text prompt by a slow tokenizer
 
 
@@ -37,7 +38,7 @@ def main() -> None:
         done = {name: _wait(name, future) for name, future in futures.items()}
     done["client"] = run_client(options.interval)  # alone, since it is measured on real time
     runs = {name: run for name, run in done.items() if isinstance(run, Figures)}
-    limits = {name: done["limit_many" if "many" in name else "limit"] for name in runs}
+    limits = {name: done[_limit_of(name)] for name in runs}
     print(table(runs, limits))
     print(json.dumps(summary(runs, limits, done["kill"], done["client"])))
 
@@ -53,7 +54,7 @@ def _jobs(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
         "many": partial(run_ours, 2 * many, Orchestration(many), front, scale, ROOM),
         "ours": partial(run_ours, n, ours, front, scale, ROOM),
         "small_room": partial(run_ours, n, ours, front, scale, SMALL_ROOM),
-        "lockstep": partial(run_lockstep, n, front, scale),
+        "lockstep": partial(run_lockstep, n, front, scale, n),
         "oracle": partial(run_oracle, n, scale),
         # Shorter samples, killed in the middle of their thinking.
         "kill": partial(run_kill, n, front, 0.1 * scale, 15 * scale),
@@ -63,15 +64,33 @@ def _jobs(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
     if options.full:
         crowded, drafts = Orchestration(n, admission=False), Orchestration(n, streams=False)
         jobs |= {
-            "lockstep_many": partial(run_lockstep, many, front, scale),
-            "lockstep_dear": partial(run_lockstep, n, FrontEnd(text_token=DEAR_TEXT), scale),
+            "lockstep_many": partial(run_lockstep, many, front, scale, many),
+            "lockstep_dear": partial(run_lockstep, n, FrontEnd(text_token=DEAR_TEXT), scale, n),
             "crowded": partial(run_ours, n, crowded, front, scale, SMALL_ROOM),
             "whole_words": partial(
                 run_ours, n, Orchestration(n, label_shift=0), front, scale, ROOM
             ),
             "drafts": partial(run_ours, n, drafts, front, scale, ROOM),
         }
+        jobs |= _midst(n, "", front, scale) | _midst(many, "_many", front, scale)
     return jobs
+
+
+def _midst(n: int, name: str, front: FrontEnd, scale: float) -> dict[str, Callable[[], Any]]:
+    """In the midst of a long synthesis: `n` samples in flight, each somewhere in its thinking."""
+    window = Window(MIDST[0] * scale, MIDST[1] * scale)
+    how = Orchestration(n, window=window)
+    total = 2 * n  # enough for others to follow those that end
+    return {
+        f"midst{name}": partial(run_ours, total, how, front, scale, ROOM, n),
+        f"midst_lockstep{name}": partial(run_lockstep, total, front, scale, n, window, n),
+        f"limit_midst{name}": partial(run_limit, total, n, scale, window, n),
+    }
+
+
+def _limit_of(run: str) -> str:
+    """The limit that a run is compared with."""
+    return f"limit{'_midst' * ('midst' in run)}{'_many' * ('many' in run)}"
 
 
 def _wait(name: str, future: Future[Any]) -> Any:

@@ -9,28 +9,41 @@ from benchmarks.synthesis.kill import Loss, kill
 from benchmarks.synthesis.limit import limit
 from benchmarks.synthesis.lockstep import lockstep
 from benchmarks.synthesis.loopback import Cost, Load, client_cost
-from benchmarks.synthesis.measure import Figures
+from benchmarks.synthesis.measure import WHOLE_RUN, Figures, Window
 from benchmarks.synthesis.oracle import oracle
 from benchmarks.synthesis.ours import Orchestration, cooperate
 from benchmarks.synthesis.times import FrontEnd, servers
 from benchmarks.synthesis.world import World
 
 
-def run_ours(n: int, how: Orchestration, front: FrontEnd, scale: float, room: int) -> Figures:
+def run_ours(
+    n: int, how: Orchestration, front: FrontEnd, scale: float, room: int, begun: int = 0
+) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder), n, scale)
+        world = World(Path(folder), n, scale, begun=begun)
         return cooperate(world, servers(front, room), Path(folder), how)
 
 
-def run_lockstep(n: int, front: FrontEnd, scale: float) -> Figures:
+def run_lockstep(
+    n: int,
+    front: FrontEnd,
+    scale: float,
+    in_flight: int,
+    window: Window = WHOLE_RUN,
+    begun: int = 0,
+) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
-        return lockstep(World(Path(folder), n, scale), servers(front), n)
+        world = World(Path(folder), n, scale, begun=begun)
+        return lockstep(world, servers(front), in_flight, window)
 
 
-def run_limit(n: int, in_flight: int, scale: float) -> float:
+def run_limit(
+    n: int, in_flight: int, scale: float, window: Window = WHOLE_RUN, begun: int = 0
+) -> float:
     with tempfile.TemporaryDirectory() as folder:
         steps = {role: model.step for role, model in servers(FrontEnd()).items()}
-        return limit(World(Path(folder), n, scale), steps, in_flight)
+        world = World(Path(folder), n, scale, begun=begun)
+        return limit(world, steps, in_flight, window)
 
 
 def run_oracle(n: int, scale: float) -> Figures:

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.synthesis.measure import Window
 from benchmarks.synthesis.ours import Orchestration, cooperate
 from benchmarks.synthesis.times import ServerModel
 from benchmarks.synthesis.world import World
@@ -32,7 +33,7 @@ def kill(
 ) -> Loss:
     """Kill a run after so many virtual seconds, and let another one go on to the end."""
     lost: dict[str, int] = {}
-    cooperate(world, models, folder, dataclasses.replace(how, until=seconds), lost)
+    cooperate(world, models, folder, dataclasses.replace(how, window=Window(until=seconds)), lost)
     cooperate(world, models, folder, how)
     with Journal(folder / "journal.jsonl") as journal:
         texts = {s: journal.trajectory(s.task.key).text() for s in world.samples}

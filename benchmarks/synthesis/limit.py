@@ -13,7 +13,9 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 
+from benchmarks.synthesis.measure import WHOLE_RUN, Window
 from benchmarks.synthesis.times import Step
 from benchmarks.synthesis.world import PROMPT, Sample, World
 from tessy.records import Writer
@@ -45,13 +47,15 @@ class _Fluid:
             self.context += tokens * len(self.rows)
 
 
-def limit(world: World, steps: dict[Writer, Step], in_flight: int) -> float:
-    """Kept tokens a second."""
+def limit(
+    world: World, steps: dict[Writer, Step], in_flight: int, window: Window = WHOLE_RUN
+) -> float:
+    """Kept tokens a second within the window."""
     servers = {w: _Fluid(step) for w, step in steps.items()}
     waiting = deque(enumerate(world.samples))
     rest: dict[int, Iterator[tuple[Writer, int]]] = {}
     held: dict[int, int] = {}  # context of each live sample
-    now = 0.0
+    now = kept = 0.0
 
     def move(number: int) -> None:
         turn = next(rest[number], None)
@@ -65,7 +69,8 @@ def limit(world: World, steps: dict[Writer, Step], in_flight: int) -> float:
 
     def admit() -> None:
         number, sample = waiting.popleft()
-        rest[number], held[number] = turns(sample), PROMPT
+        begun = sample.ends[sample.begun - 1] if sample.begun else 0
+        rest[number], held[number] = islice(turns(sample), sample.begun, None), PROMPT + begun
         move(number)
 
     for _ in range(min(in_flight, len(waiting))):
@@ -73,13 +78,17 @@ def limit(world: World, steps: dict[Writer, Step], in_flight: int) -> float:
     while any(s.rows for s in servers.values()):
         first = min(servers.values(), key=_Fluid.wait)
         seconds = first.wait()
+        inside = max(0.0, min(now + seconds, window.until) - max(now, window.since))
+        kept += inside * sum(len(s.rows) / s.pace() for s in servers.values())
         for server in servers.values():
             server.run(seconds)
         now += seconds
+        if now >= window.until:
+            break
         first.progress, number = heapq.heappop(first.rows)
         first.context -= held[number]
         move(number)
-    return sum(s.tokens for s in world.samples) / now
+    return kept / (min(now, window.until) - window.since)
 
 
 def turns(sample: Sample) -> Iterator[tuple[Writer, int]]:

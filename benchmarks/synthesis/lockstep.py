@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from benchmarks.synthesis.clock import run_virtually
-from benchmarks.synthesis.measure import Figures, figures
+from benchmarks.synthesis.measure import WHOLE_RUN, Figures, Tokens, Window, figures
 from benchmarks.synthesis.server import WHOLE, Row, Script, Server
 from benchmarks.synthesis.times import PREDICTOR_MS, ServerModel
 from benchmarks.synthesis.world import Sample, World
@@ -39,36 +41,68 @@ class _Live:
         return self.sample.task.session
 
 
-def lockstep(world: World, models: dict[Writer, ServerModel], in_flight: int) -> Figures:
-    """Make all samples of the world, `in_flight` in the pool."""
+def lockstep(
+    world: World, models: dict[Writer, ServerModel], in_flight: int, window: Window = WHOLE_RUN
+) -> Figures:
+    """Make the samples of the world, `in_flight` in the pool."""
 
     async def main() -> Figures:
-        servers = {w: Server(m) for w, m in models.items()}
-        waiting = deque(world.samples)
-        pool: list[_Live] = []
-        received = 0
-        while waiting or pool:
-            while waiting and len(pool) < in_flight:
-                sample = waiting.popleft()
-                prompts = world.prompts[sample.task.session]
-                pool.append(_Live(sample, {w: list(ids) for w, ids in prompts.items()}))
-            scripts = [_draft(live) for live in pool]
-            await asyncio.gather(
-                *(_ask(servers[r.writer], r, s) for r, s in zip(pool, scripts, strict=True))
-            )
-            received += sum(s.steps for s in scripts)
-            await asyncio.sleep(PREDICTOR_MS * 1e-3 * len({live.writer for live in pool}))
-            closed = [r for r, s in zip(pool, scripts, strict=True) if _accept(r, s)]
-            answers = [Script(live.sample.answer, True) for live in closed]
-            await asyncio.gather(
-                *(_ask(servers["student"], r, s) for r, s in zip(closed, answers, strict=True))
-            )
-            received += sum(s.steps for s in answers)
-            pool = [live for live in pool if live not in closed]
-        kept = sum(s.tokens for s in world.samples)
-        return figures(servers, kept, kept + 2 * len(world.samples), received)
+        pool = _Pool(world, {w: Server(m) for w, m in models.items()}, in_flight)
+        return await window.watch(pool.run(), lambda: figures(pool.servers, pool.tokens))
 
     return run_virtually(main)
+
+
+class _Pool:
+    """The samples in flight; `tokens` are those of all rounds so far."""
+
+    def __init__(self, world: World, servers: Mapping[Writer, Server], in_flight: int) -> None:
+        self.servers, self.tokens = servers, Tokens(0, 0, 0)
+        self._world, self._in_flight = world, in_flight
+        self._waiting = deque(world.samples)
+        self._live: list[_Live] = []
+
+    async def run(self) -> None:
+        while self._waiting or self._live:
+            while self._waiting and len(self._live) < self._in_flight:
+                self._live.append(_enter(self._world, self._waiting.popleft()))
+            await self._round()
+
+    async def _round(self) -> None:
+        live, before = self._live, sum(r.place for r in self._live)
+        drafts = [_draft(r) for r in live]
+        await self._ask([r.writer for r in live], live, drafts)
+        await asyncio.sleep(PREDICTOR_MS * 1e-3 * len({r.writer for r in live}))
+        closed = [r for r, d in zip(live, drafts, strict=True) if _accept(r, d)]
+        answers = [Script(r.sample.answer, True) for r in closed]
+        await self._ask(["student"] * len(closed), closed, answers)
+        kept = sum(r.place for r in live) - before + sum(len(a.ids) for a in answers)
+        self.tokens = Tokens(
+            self.tokens.kept + kept,
+            self.tokens.wanted + kept + 2 * len(closed),
+            self.tokens.received + sum(s.steps for s in (*drafts, *answers)),
+        )
+        self._live = [r for r in live if r not in closed]
+
+    async def _ask(
+        self, writers: Sequence[Writer], live: Sequence[_Live], scripts: Sequence[Script]
+    ) -> None:
+        """Requests whose responses come whole; the slowest is waited for."""
+        await asyncio.gather(
+            *(_ask(self.servers[w], r, s) for w, r, s in zip(writers, live, scripts, strict=True))
+        )
+
+
+def _enter(world: World, sample: Sample) -> _Live:
+    """A sample from where an earlier run left it."""
+    place = sample.ends[sample.begun - 1] if sample.begun else 0
+    text = {w: list(ids) for w, ids in world.prompts[sample.task.session].items()}
+    for number, (start, end) in enumerate(pairwise((0, *sample.ends[: sample.begun]))):
+        writer: Writer = "teacher" if number % 2 else "student"
+        for ids in text.values():
+            ids += sample.thinking[writer][start:end]
+    writer = "teacher" if sample.begun % 2 else "student"
+    return _Live(sample, text, writer, place, sample.begun)
 
 
 def _draft(live: _Live) -> Script:

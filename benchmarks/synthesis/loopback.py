@@ -1,7 +1,7 @@
 """The client's own CPU time: the whole client over real HTTP against a server in another process.
 
 Engine, cooperation, journal and bookkeeping are the real code; the predictors answer after 3 ms
-without computing. Samples start in the middle of their thinking, so that prompts have the lengths
+without computing. Samples start anywhere in their thinking, so that prompts have the lengths
 that they have on average. Processor time of this process, all threads, over the tokens of the spans
 that were accepted meanwhile.
 """
@@ -9,7 +9,6 @@ that were accepted meanwhile.
 from __future__ import annotations
 
 import asyncio
-import json
 import multiprocessing
 import os
 from contextlib import AsyncExitStack
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.synthesis.engine import SimulatedPredictor
+from benchmarks.synthesis.journaled import added, write_begun
 from benchmarks.synthesis.loopback_server import serve
 from benchmarks.synthesis.ours import Orchestration, make_cast
 from benchmarks.synthesis.world import CONTEXT, World
@@ -24,7 +24,6 @@ from tessy.config import EngineConfig, ServeConfig
 from tessy.engines.loop import run
 from tessy.engines.vllm import VllmEngine, connect
 from tessy.records import Writer
-from tessy.synthesis.cooperate import Accepted
 from tessy.synthesis.journal import Journal
 from tessy.synthesis.methods import METHODS
 from tessy.synthesis.run import make_samples
@@ -53,7 +52,7 @@ class Cost:
 
 def client_cost(folder: Path, load: Load) -> Cost:
     """Run the client for some seconds; `folder` receives the world and the journal."""
-    world = World(folder, load.samples, load.scale)
+    world = World(folder, load.samples, load.scale, begun=load.samples)
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     arguments = (folder, load.samples, load.scale, load.token_seconds, there)
@@ -61,25 +60,12 @@ def client_cost(folder: Path, load: Load) -> Cost:
     server.start()
     try:
         ports: dict[Writer, int] = here.recv()
-        with Journal(folder / "journal.jsonl") as journal:
-            _write_half(world, journal)
+        write_begun(world, folder / "journal.jsonl")
         with Journal(folder / "journal.jsonl") as journal:
             return run(_measure(world, ports, journal, load), EngineConfig("vllm"))
     finally:
         server.terminate()
         server.join()
-
-
-def _write_half(world: World, journal: Journal) -> None:
-    """The first half of each sample's spans, as an interrupted run left them."""
-    for sample in world.samples:
-        start = 0
-        for number, end in enumerate(sample.ends[: len(sample.ends) // 2]):
-            writer: Writer = "teacher" if number % 2 else "student"
-            ids = sample.thinking[writer][start:end]
-            text = world.dialects[writer].decode(ids)
-            journal.span(sample.task, Accepted(writer, text, tuple(ids), "cut", {}))
-            start = end
 
 
 async def _measure(world: World, ports: dict[Writer, int], journal: Journal, load: Load) -> Cost:
@@ -102,7 +88,7 @@ async def _measure(world: World, ports: dict[Writer, int], journal: Journal, loa
         await asyncio.wait([work], timeout=load.warm_up)
         offset, began = journal.path.stat().st_size, os.times()
         await asyncio.wait([work], timeout=load.measured)
-        ended, kept = os.times(), _kept(journal.path, offset)
+        ended, kept = os.times(), added(journal.path, offset).kept
         if work.done():
             work.result()
         work.cancel()
@@ -111,11 +97,3 @@ async def _measure(world: World, ports: dict[Writer, int], journal: Journal, loa
     return Cost(
         1e6 * (user + system) / kept, 1e6 * user / kept, kept / (ended.elapsed - began.elapsed)
     )
-
-
-def _kept(path: Path, offset: int) -> int:
-    """Tokens of the spans that were accepted since the journal had that length."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        lines = [json.loads(line) for line in file]
-    return sum(len(line["ids"]) for line in lines if line["kind"] == "span")

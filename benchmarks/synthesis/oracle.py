@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from benchmarks.synthesis.clock import run_virtually
 from benchmarks.synthesis.limit import turns
-from benchmarks.synthesis.measure import Figures, figures
+from benchmarks.synthesis.measure import Figures, Tokens, figures
 from benchmarks.synthesis.server import WHOLE, Row, Script, Server
 from benchmarks.synthesis.times import FrontEnd, ServerModel
 from benchmarks.synthesis.world import Sample, World
@@ -39,7 +39,7 @@ def oracle(world: World, models: Mapping[Writer, ServerModel], in_flight: int) -
 
         await asyncio.gather(*(work() for _ in range(in_flight)))
         kept = sum(s.tokens for s in world.samples)
-        return figures(servers, kept, kept, kept)
+        return figures(servers, Tokens(kept, kept, kept))
 
     return run_virtually(main)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.synthesis.clock import run_virtually
 from benchmarks.synthesis.engine import SimulatedEngine, SimulatedPredictor
-from benchmarks.synthesis.measure import Figures, figures
+from benchmarks.synthesis.journaled import added, write_begun
+from benchmarks.synthesis.measure import WHOLE_RUN, Figures, Window, figures
 from benchmarks.synthesis.times import PREDICTOR_MS, ServerModel
 from benchmarks.synthesis.world import CONTEXT, World
 from tessy.config import MethodConfig, SamplingConfig
@@ -32,7 +32,7 @@ class Orchestration:
     admission: bool = True  # by live keys and values
     predictor_ms: float = PREDICTOR_MS
     label_shift: int = 1  # 0: predictors that judge whole words, as predictor=paper trains them
-    until: float | None = None  # virtual seconds after which it is killed
+    window: Window = WHOLE_RUN  # when it is measured; at its end it is killed
 
 
 def make_cast(
@@ -77,23 +77,21 @@ def cooperate(
         predictors = {w: SimulatedPredictor(how.predictor_ms, how.label_shift) for w in models}
         cast = make_cast(world, engines, predictors, how)
         todo = [s.task for s in world.samples if s.task.key not in journal.finished]
-        work = asyncio.create_task(
-            make_samples(cast, METHODS["tessy"], todo, journal, how.in_flight)
-        )
-        await asyncio.wait([work], timeout=how.until)
-        if work.done():
-            work.result()
-        counts = journal.counts
+
+        def measure() -> Figures:
+            tokens = added(path, offset)
+            return figures({w: e.server for w, e in engines.items()}, tokens, predictors.values())
+
+        work = make_samples(cast, METHODS["tessy"], todo, journal, how.in_flight)
+        found = await how.window.watch(work, measure)
         if unfinished is not None:
             for engine in engines.values():
                 unfinished.update(engine.unfinished())
-        return figures(
-            {w: e.server for w, e in engines.items()},
-            kept=sum(s.tokens for s in world.samples if s.task.key in journal.finished),
-            wanted=sum(counts[f"{w}_kept_own"] for w in models),
-            received=sum(counts[f"{w}_generated"] for w in models),
-            predictors=list(predictors.values()),
-        )
+        return found
 
-    with Journal(folder / "journal.jsonl") as journal:
+    path = folder / "journal.jsonl"
+    if not path.exists():
+        write_begun(world, path)
+    offset = path.stat().st_size
+    with Journal(path) as journal:
         return run_virtually(main)

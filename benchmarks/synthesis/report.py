@@ -20,6 +20,10 @@ _NAMES = {
     "crowded": "the same, without admission",
     "whole_words": "spans streamed, predictors of whole words",
     "drafts": "drafts of k = 20 without streaming",
+    "midst": "in the midst of a long synthesis: spans streamed",
+    "midst_lockstep": "there: lock step",
+    "midst_many": "there: spans streamed, 256 in flight",
+    "midst_lockstep_many": "there: lock step, 256 in the pool",
 }
 
 
@@ -65,6 +69,11 @@ def summary(
         "client_kept_tokens_per_s": round(client.rate),
         "abort_lag_tokens": round(ours.lag_tokens / ours.aborts, 2),
         "predictor_latency_ms": round(ours.predictor_ms, 2),
+        **{
+            f"speedup_vs_lockstep_{name}": round(runs[name].rate / runs[other].rate, 3)
+            for name, other in (("midst", "midst_lockstep"), ("midst_many", "midst_lockstep"))
+            if name in runs
+        },
         "kept_tokens_per_s": {name: round(run.rate) for name, run in runs.items()},
         "limit_tokens_per_s": round(limits["ours"]),
         "limit_tokens_per_s_256": round(limits["many"]),

@@ -9,6 +9,7 @@ space, as in most vocabularies, so it is closed when the next one has begun.
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import math
 import random
 from collections.abc import Sequence
@@ -70,6 +71,7 @@ class Sample:
     ends: tuple[int, ...]  # where each span ends; the first is style, then they alternate
     thinking: dict[Writer, Sequence[int]]  # what each model writes at each place
     answer: Sequence[int]  # of the student
+    begun: int = 0  # spans that an earlier run has made
 
     @property
     def tokens(self) -> int:
@@ -85,9 +87,13 @@ class World:
         n_samples: how many.
         scale: of the samples' lengths, for tests.
         seed: of the scripts.
+        begun: so many samples have been begun, and each has come just anywhere in its thinking, as
+            the samples in flight in the midst of a long synthesis.
     """
 
-    def __init__(self, folder: Path, n_samples: int, scale: float = 1.0, seed: int = 0) -> None:
+    def __init__(
+        self, folder: Path, n_samples: int, scale: float = 1.0, seed: int = 0, begun: int = 0
+    ) -> None:
         self.models: dict[Writer, ModelConfig] = {
             "student": ModelConfig("student", str(folder / "student"), "qwen3", 8e9, 8e9, CONTEXT),
             "teacher": ModelConfig(
@@ -111,6 +117,9 @@ class World:
         }
         draw = random.Random(seed)
         self.samples = [self._sample(n, draw, scale) for n in range(n_samples)]
+        for n, sample in enumerate(self.samples[:begun]):
+            reached = int(draw.random() * len(sample.ends))
+            self.samples[n] = dataclasses.replace(sample, begun=reached)
         self._by_session = {s.task.session: s for s in self.samples}
 
     def _sample(self, number: int, draw: random.Random, scale: float) -> Sample:

@@ -10,6 +10,7 @@ from benchmarks.synthesis.kill import kill
 from benchmarks.synthesis.limit import limit
 from benchmarks.synthesis.lockstep import lockstep
 from benchmarks.synthesis.loopback import Load, client_cost
+from benchmarks.synthesis.measure import WHOLE_RUN, Figures, Window
 from benchmarks.synthesis.oracle import oracle
 from benchmarks.synthesis.ours import Orchestration, cooperate
 from benchmarks.synthesis.times import FrontEnd, servers
@@ -60,6 +61,49 @@ def test_no_orchestration_exceeds_the_limit_and_the_script_is_slowest(
     assert script.kept == ours.kept
     assert script.rate < ours.rate < knowing.rate < most
     assert knowing.generated == knowing.kept
+
+
+def test_samples_that_were_begun_are_gone_on_with(tmp_path: Path) -> None:
+    world = World(tmp_path / "world", N, 0.03, begun=N // 2)
+    rest = sum(s.tokens - (s.ends[s.begun - 1] if s.begun else 0) for s in world.samples)
+    assert 0 < rest < sum(s.tokens for s in world.samples)
+    run = cooperate(world, MODELS, tmp_path, HOW[0])
+    script = lockstep(world, MODELS, N)
+    assert run.kept == script.kept == rest
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        for sample in world.samples:
+            assert journal.trajectory(sample.task.key).text() == world.text(sample)
+    steps = {role: model.step for role, model in MODELS.items()}
+    assert script.rate < run.rate < limit(world, steps, N)
+
+
+def test_a_window_is_a_part_of_the_run(world: World, tmp_path: Path) -> None:
+    def ours(window: Window, name: str) -> Figures:
+        return cooperate(world, MODELS, tmp_path / name, Orchestration(N, window=window))
+
+    def script(window: Window, name: str) -> Figures:
+        return lockstep(world, MODELS, N, window)
+
+    for run in (ours, script):
+        whole = run(WHOLE_RUN, "whole")
+        third = whole.seconds / 3
+        parts = [run(Window(0.0, third), "first"), run(Window(third), "rest")]
+        assert parts[0].seconds == pytest.approx(third)
+        # A timer more may swap two events of one moment: nearly the same run.
+        assert sum(p.seconds for p in parts) == pytest.approx(whole.seconds, rel=0.05)
+        for name in ("kept", "wanted", "received", "generated", "requests"):
+            assert sum(getattr(p, name) for p in parts) == pytest.approx(
+                getattr(whole, name), rel=0.05
+            )
+        busy = [(1 - p.idle["student"]) * p.seconds for p in (*parts, whole)]
+        assert busy[0] + busy[1] == pytest.approx(busy[2], rel=0.05)
+
+
+def test_the_limit_of_a_window_is_its_share(world: World) -> None:
+    steps = {role: model.step for role, model in MODELS.items()}
+    halves = [limit(world, steps, N, window) for window in (Window(0.0, 1.0), Window(1.0, 2.0))]
+    assert sum(halves) / 2 == pytest.approx(limit(world, steps, N, Window(0.0, 2.0)))
+    assert limit(world, steps, N, Window(0.0, 1e9)) == limit(world, steps, N)
 
 
 def test_the_limit_of_one_sample_is_the_sum_of_its_steps(tmp_path: Path) -> None:
