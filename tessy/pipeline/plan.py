@@ -14,7 +14,8 @@ from tessy.errors import TessyError
 from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import ASSUMPTIONS, Estimate, estimate
-from tessy.pipeline.graph import Node, by_case
+from tessy.pipeline.graph import by_case
+from tessy.pipeline.node import Node
 from tessy.pipeline.requirements import missing, models, nodes_by_case, weights
 from tessy.pipeline.store import Store
 from tessy.pipeline.training import training_lines

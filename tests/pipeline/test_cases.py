@@ -14,7 +14,8 @@ from tessy.errors import ConfigError
 from tessy.pipeline.cases import PAPER
 from tessy.pipeline.compose import compose
 from tessy.pipeline.estimate import estimate
-from tessy.pipeline.graph import Node, build, by_case
+from tessy.pipeline.graph import build, by_case
+from tessy.pipeline.node import Node
 from tests.pipeline.conftest import CONF
 
 Compose = Callable[..., Experiment]
@@ -64,6 +65,16 @@ def test_cases_share_the_base_model_and_the_data(composed: Compose) -> None:
     }
     assert stages(build(composed("experiment=fig12_mini")))["sft"] == 0
     assert stages(build(composed("experiment=fig12_mini")))["evaluate"] == 0
+
+
+def test_what_is_pushed_of_several_cases_has_names_of_its_own(composed: Compose) -> None:
+    e = composed("experiment=fig5_mini", "stage=push", "hub.owner=someone")
+    pushed = [node for node in build(e) if node.stage == "push"]
+    assert len({node.name for node in pushed}) == len(pushed) > 4
+    tessy = [node.name.split("-tessy")[0] for node in pushed if "-tessy-world0" in node.name]
+    assert set(tessy) == {
+        f"fig5-mini-fig5-{case}" for case in ("mini-qwen3-expert", "mini-gpt-oss")
+    }
 
 
 def test_the_author_of_the_data_need_not_be_the_student(composed: Compose) -> None:
