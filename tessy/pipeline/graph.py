@@ -10,7 +10,7 @@ from typing import Any
 from tessy.config import Experiment, MethodConfig, MethodKind
 from tessy.pipeline import ingredients
 from tessy.pipeline.node import BASE, Node, Subject
-from tessy.synthesis.needs import NEEDS
+from tessy.synthesis.needs import NEEDS, needs_predictors
 
 
 def build(experiment: Experiment) -> list[Node]:
@@ -104,7 +104,7 @@ def _data(e: Experiment, key: str, questions: Node, pool: Node, where: str) -> I
     """The nodes that make a method's data, its own last; predictors are trained on the pool."""
     method = method_of(e, key)
     parents = [questions]
-    if NEEDS[method.kind].predictors and e.predictor.source == "train":
+    if needs_predictors(method) and e.predictor.source == "train":
         parents.append(
             ingredients.predictor(e, pool, f"-world{pool.subject.world}" if e.is_mini else "")
         )

@@ -11,6 +11,7 @@ from typing import Any
 from tessy.config import BenchmarkConfig, Experiment, MethodConfig
 from tessy.pipeline.identity import file_identity, model_identity
 from tessy.pipeline.node import Node, Subject
+from tessy.synthesis.needs import needs_predictors
 
 # Options of predictor.* that change what is trained; the others change how it is read.
 PREDICTOR_OPTIONS = (
@@ -93,6 +94,7 @@ def synthesize(
         config["teacher"] = _model(e, "teacher")
     if method.kind == "tessy":
         config |= {"span_tokens": method.span_tokens, "final_answer": method.final_answer}
+    if needs_predictors(method):
         config["reading"] = {name: getattr(e.predictor, name) for name in READING_OPTIONS}
         if e.predictor.source == "checkpoint":
             config["predictors"] = [
@@ -101,6 +103,8 @@ def synthesize(
             ]
     if method.kind == "teacher_score":
         config["candidates"] = method.candidates
+        if method.scorer != "written":
+            config["scorer"] = method.scorer
     return Node("synthesize", f"{subject.method}{where}", config, parents, subject)
 
 

@@ -53,6 +53,7 @@ def own_folder(experiment: Experiment, report: Node) -> str:
 
 def _options(experiment: Experiment) -> dict[str, Any]:
     options = dataclasses.asdict(dataclasses.replace(experiment, cases={}))
+    options["figures"] = list(experiment.figures)
     plain: dict[str, Any] = json.loads(json.dumps(options))  # as the file has them
     return plain
 

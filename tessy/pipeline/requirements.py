@@ -23,7 +23,6 @@ from tessy.pipeline.servers import missing_servers, roles
 from tessy.questions import file
 from tessy.questions.paper import data_sets
 from tessy.questions.published import data_files, locate_data
-from tessy.synthesis.needs import NEEDS
 
 LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs
 
@@ -83,7 +82,7 @@ def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
     e = experiment
     needed: dict[str, str] = {}
     for node in todo:
-        predictors = node.stage == "synthesize" and NEEDS[node.config["kind"]].predictors
+        predictors = node.stage == "synthesize" and "reading" in node.config
         if node.stage in ("predictor", "synthesize"):  # it counts the tokens
             needed[e.author.path] = f"student {e.author.name}"
         if node.stage in ("score", "sft", "evaluate") and not node.subject.direct:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import hydra
 import pytest
@@ -14,6 +15,7 @@ from tessy.errors import ConfigError
 from tessy.pipeline.cases import PAPER
 from tessy.pipeline.compose import compose
 from tessy.pipeline.estimate import estimate
+from tessy.pipeline.execute import execute
 from tessy.pipeline.graph import build, by_case
 from tessy.pipeline.node import Node
 from tests.pipeline.conftest import CONF
@@ -75,6 +77,17 @@ def test_what_is_pushed_of_several_cases_has_names_of_its_own(composed: Compose)
     assert set(tessy) == {
         f"fig5-mini-fig5-{case}" for case in ("mini-qwen3-expert", "mini-gpt-oss")
     }
+
+
+def test_the_plan_says_which_case_an_artifact_is_first_made_for(
+    composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execute(composed("experiment=fig4_mini", "stage=plan", f"outputs_dir={tmp_path}"))
+    said = capsys.readouterr().out
+    places = [said.index(f"for fig4/{case}:") for case in ("mini-mini", "mini-mini2")]
+    assert places == sorted(places) and said.count("for fig4/") == 4
+    assert said.count("Each training of mini-qwen3 (train=mini)") == 1
+    assert said.count("Each training of mini-qwen3-2") == 1
 
 
 def test_the_author_of_the_data_need_not_be_the_student(composed: Compose) -> None:
