@@ -64,12 +64,13 @@ def parts(comparisons: Sequence[Comparison]) -> list[list[str]]:
 PARTS = ["benchmark", "model", "against", "difficulty", "problems", "difference [95 %]"]
 
 
-def terminal(comparisons: Sequence[Comparison]) -> RichTable:
-    """A line a comparison; the differences by difficulty as columns."""
+def terminal(comparisons: Sequence[Comparison], wide: bool) -> RichTable:
+    """A line a comparison; where there is room, the differences by difficulty as columns."""
     from rich.box import SIMPLE_HEAD
     from rich.text import Text
 
-    difficulties = list(dict.fromkeys(part.name for c in comparisons for part in c.by_difficulty))
+    parted = [part.name for c in comparisons for part in c.by_difficulty]
+    difficulties = list(dict.fromkeys(parted)) if wide else []
     table = RichTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=NOTE)
     table.caption_justify = "left"
     titles = ["model", "against", "difference [95 %]", "p, Holm", "won/lost/tied", *difficulties]

@@ -26,6 +26,8 @@ from tessy.pipeline.tracking import Tracker
 
 WHOLE = ("answers", "by_difficulty")  # of a row of compare.json; no figures
 
+WIDE = 100  # columns of a terminal that has room for differences by difficulty
+
 Found = Contender | DataContender
 
 
@@ -59,10 +61,10 @@ def compare_stage(
     )
     folder = report_folder(experiment)
     with locked(folder), storage_errors(folder):
-        kept = own_folder(experiment, report)
+        kept = own_folder(experiment, report, for_report=False)
         show.write(of_models, of_data, experiment.name, folder)
     if of_models:
-        console.print(show.terminal(of_models))
+        console.print(show.terminal(of_models, console.width >= WIDE))
     if of_data:
         console.print(show_data.terminal(of_data))
     if kept:

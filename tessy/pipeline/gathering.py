@@ -163,7 +163,6 @@ def _datasets(nodes: Iterable[Node], made: Made, experiment: Experiment) -> Iter
                 world=node.subject.world,
                 trajectories=Stored(folder / TRAJECTORIES),
                 counts=counts,
-                correct=counts.get("correct"),
                 artifact=folder.name,
                 vocabulary=vocabulary,
             )

@@ -28,31 +28,39 @@ def report_folder(experiment: Experiment) -> Path:
     return Path(experiment.outputs_dir) / "reports" / experiment.name
 
 
-def own_folder(experiment: Experiment, report: Node) -> str:
+def own_folder(experiment: Experiment, report: Node, for_report: bool = True) -> str:
     """Make the folder the experiment's; what another one of its name has there is kept beside it.
 
     An experiment that has grown, by a seed or a benchmark, is the same; what it had, it still has.
+
+    Args:
+        for_report: the report will be replaced. A smaller part of the same experiment would then
+            lose something, so that it is another; a comparison of it is not.
 
     Returns:
         What was kept, where and why, for the user; empty where nothing was.
     """
     folder = report_folder(experiment)
-    owner: dict[str, Any] = {
-        "artifacts": sorted(parent.fingerprint for parent in report.parents),
-        "options": _options(experiment),
-    }
+    artifacts = {parent.fingerprint for parent in report.parents}
+    owner: dict[str, Any] = {"artifacts": sorted(artifacts), "options": _options(experiment)}
     said = ""
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         earlier = _owner(folder)
-        if not set(earlier["artifacts"]) <= set(owner["artifacts"]):
+        there = set(earlier["artifacts"])
+        if artifacts < there and not for_report:
+            return ""
+        if not there <= artifacts:
             said = _set_aside(folder, earlier, owner["options"])
         write_json(folder / OWNER, owner)
     return said
 
 
 def _options(experiment: Experiment) -> dict[str, Any]:
+    """Those that change what a report shows."""
     options = dataclasses.asdict(dataclasses.replace(experiment, cases={}))
+    for name in ("stages", "compare", "tracking", "outputs_dir", "debug"):
+        del options[name]
     options["figures"] = list(experiment.figures)
     plain: dict[str, Any] = json.loads(json.dumps(options))  # as the file has them
     return plain

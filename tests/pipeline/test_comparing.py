@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from tessy.errors import ArtifactError, ConfigError, DataError
 from tessy.pipeline.execute import execute
 from tessy.pipeline.graph import build
 from tessy.pipeline.store import Store
+from tests.pipeline.conftest import CONF
 from tests.pipeline.test_execute import write_all
 from tests.pipeline.test_tracking import read_back, summary, uploads
 
@@ -81,6 +85,17 @@ def test_judged_responses_to_a_benchmark_are_data_with_their_verdicts(
     assert (1, 0) in found, "tessy passes where the others do not"
 
 
+def test_comparing_a_part_of_an_experiment_leaves_its_report(
+    evaluated: Experiment, tmp_path: Path
+) -> None:
+    execute(dataclasses.replace(evaluated, stages=("report",)))
+    methods = {key: evaluated.methods[key] for key in ("tessy", "student_only")}
+    compared(dataclasses.replace(evaluated, methods=methods))
+    reports = tmp_path / "outputs" / "reports"
+    assert [folder.name for folder in reports.glob("mini*")] == ["mini"]
+    assert {"report.html", "compare.html"} <= {file.name for file in (reports / "mini").iterdir()}
+
+
 @pytest.mark.parametrize(
     ("names", "error", "said"),
     [
@@ -108,13 +123,19 @@ def test_a_benchmark_that_was_not_evaluated_is_named(composed: Compose, tmp_path
         execute(e)
 
 
-def test_every_pair_is_in_wandb_s_files(
-    evaluated: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    tracking = dataclasses.replace(evaluated.tracking, kind="wandb")
-    rows = compared(dataclasses.replace(evaluated, tracking=tracking), "base", "tessy",
-                    "teacher_only-data", "tessy-data")  # fmt: skip
+def test_every_pair_is_in_wandb_s_files(evaluated: Experiment, tmp_path: Path) -> None:
+    names = "compare=[base,tessy,teacher_only-data,tessy-data]"
+    asked = ["experiment=mini", "stage=compare", names, f"outputs_dir={tmp_path}/outputs"]
+    subprocess.run(  # when its process has ended, W&B has written all
+        [sys.executable, "run.py", *asked],
+        cwd=CONF.parent,
+        env={**os.environ, "WANDB_MODE": "offline"},
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    written = tmp_path / "outputs" / "reports" / "mini" / "compare.json"
+    rows = json.loads(written.read_text(encoding="utf-8"))
     [run] = (tmp_path / "outputs" / "wandb").glob("offline-run-*-compare-*")
     identity = "-".join(run.name.split("-")[3:])
     values = summary(read_back(tmp_path, identity))
