@@ -34,8 +34,6 @@ CAPTIONS = {
     "losses": "Mean loss of the response tokens at each optimizer step.",
     "words": "A row a model; darker is more frequent. Words that are one token of the student's.",
 }
-
-
 THEIRS = {"similarity": "In parentheses: the paper's."}  # else they are diamonds
 DIAMONDS = "Diamonds: the paper's values. Dotted: only the paper has it."
 
