@@ -88,18 +88,22 @@ def interval(passed: Passed, resamples: int = 10_000, seed: int = 0) -> Estimate
 
 
 def paired_difference(
-    passed: Passed, against: Passed, resamples: int = 10_000, seed: int = 0
+    passed: Passed,
+    against: Passed,
+    resamples: int = 10_000,
+    seed: int = 0,
+    bounds: tuple[float, float] = (-1.0, 1.0),
 ) -> Estimate:
     """pass@1 of `passed` minus that of `against`, paired by world, problem and SFT seed.
 
     Problem i of a world must be the same problem on both sides. A side with one seed (the base
-    model) is compared with each seed of the other.
+    model) is compared with each seed of the other. `bounds` are those of any other measure.
 
     Raises:
         DataError: the sides differ in worlds, problems or (both having several) number of seeds.
     """
     differences = _differences(passed, against)
-    return _bootstrap(differences, resamples, seed, bounds=(-1.0, 1.0))
+    return _bootstrap(differences, resamples, seed, bounds)
 
 
 def paired_p_value(passed: Passed, against: Passed, flips: int = 10_000, seed: int = 0) -> float:

@@ -180,6 +180,9 @@ class MethodConfig:
     span_tokens: int = 20
     final_answer: Literal["student", "teacher"] = "student"  # teacher is figure 9 (kind tessy)
     candidates: int = 5  # responses of the student that the teacher scores (kind teacher_score)
+    # written: a number from 0 to 100 that the teacher writes. agreement, for teachers too small to
+    # grade: the share of the thinking's capability spans that it would write in the same words
+    scorer: Literal["written", "agreement"] = "written"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tessy.config import Experiment
-from tessy.pipeline.graph import Node, build
+from tessy.pipeline.graph import build
+from tessy.pipeline.node import Node
 from tessy.pipeline.stages import ANSWERS, TRAJECTORIES
 from tessy.pipeline.store import Store
 from tessy.records import JudgedAnswer, Message, Span, Trajectory, dump_line

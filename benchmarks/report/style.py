@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from operator import itemgetter
 
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -26,6 +27,7 @@ SOURCES: tuple[tuple[str, Writer], ...] = (
     ("TESSY", "student"),
 )
 EXPONENT = 1.1  # of Zipf's law; English text has about 1
+DRAWS = 2**20  # of which a word of the table is one
 
 
 def tokenizer() -> StudentTokens:
@@ -39,14 +41,15 @@ def tokenizer() -> StudentTokens:
 def responses(source: int, writer: Writer, count: int, tokens: int) -> Iterator[Trajectory]:
     """Responses whose words follow Zipf's law; each source prefers words of its own."""
     rng = np.random.default_rng(source)
-    ranks = np.arange(1, VOCABULARY + 1, dtype=np.float64)
-    cumulative = np.cumsum(ranks**-EXPONENT)
-    cumulative /= cumulative[-1]
-    words = np.array([f"w{n:x}" for n in range(VOCABULARY)])
+    words = [f"w{n:x}" for n in range(VOCABULARY)]
+    # Drawing is a look-up: each word stands in the table as often as it is frequent.
+    cumulative = np.cumsum(np.arange(1, VOCABULARY + 1, dtype=np.float64) ** -EXPONENT)
+    table = np.searchsorted(cumulative / cumulative[-1], (np.arange(DRAWS) + 0.5) / DRAWS)
+    own = (table + 97 * source) % VOCABULARY
     for number in range(count):
-        drawn = np.searchsorted(cumulative, rng.random(tokens))
-        drawn = np.where(rng.random(tokens) < 0.1, (drawn + 97 * source) % VOCABULARY, drawn)
-        text = " ".join(words[drawn])
+        drawn = table[rng.integers(0, DRAWS, tokens)]
+        drawn[: tokens // 10] = own[rng.integers(0, DRAWS, tokens // 10)]
+        text = " ".join(itemgetter(*drawn.tolist())(words))
         spans = (Span(writer, "think", text, tokens),)
         yield Trajectory(f"q{number}", 0, "tessy", (), spans, "complete", {}, 0.0, {}, {})
 

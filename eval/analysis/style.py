@@ -1,7 +1,7 @@
 """What distinguishes the responses of several sources: vectors, centroids, similarity, words.
 
 Paper, figures 8, 14 and 16: bags of the student's tokens, weighted by TF-IDF over all responses
-together and scaled to length 1.
+together and scaled to length 1 (`eval.analysis.vectors`).
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.analysis.counts import Key, Responses
+from eval.analysis.vectors import Floats, Vectors
 from eval.score import Estimate
 from tessy.errors import DataError
 
 MOST_DRAWN = 2000  # points of one source in a scatter plot; more hide each other
-SOLVER_SEED = 0
+SOLVER_SEED = 0  # of the vector that the search for the components starts from
 
 
 @dataclass(frozen=True)
@@ -59,52 +59,55 @@ def project(sources: Sequence[Responses]) -> Projection:
     Raises:
         DataError: there are fewer than three responses.
     """
-    from sklearn.decomposition import PCA
+    from scipy.sparse.linalg import LinearOperator, svds
 
     if sum(len(s.keys) for s in sources) < 3:
         raise DataError("fewer than three responses have no style in common", "synthesize more")
-    vectors, bounds = _vectors(sources)
-    pca = PCA(n_components=2, svd_solver="arpack", random_state=SOLVER_SEED)
-    places = pca.fit_transform(vectors)
-    points, centroids = {}, {}
-    for n, source in enumerate(sources):
-        mine = places[bounds[n] : bounds[n + 1]]
+    vectors = Vectors.of(sources)
+    n, width = vectors.shape
+    mean = vectors.transposed_times(np.ones(n, np.float32)) / np.float32(n)
+
+    def centred(column: Floats) -> Floats:
+        return vectors.times(column) - np.float32(mean @ column.ravel())
+
+    def centred_transposed(column: Floats) -> Floats:
+        return vectors.transposed_times(column) - mean * column.sum()
+
+    operator = LinearOperator((n, width), centred, centred_transposed, dtype=np.float32)
+    start = np.random.default_rng(SOLVER_SEED).random(min(n, width)).astype(np.float32)
+    _, sizes, axes = svds(operator, k=2, v0=start, return_singular_vectors="vh")
+    axes = axes[np.argsort(-sizes)]
+    axes *= np.sign(axes[[0, 1], np.abs(axes).argmax(axis=1)])[:, None]  # signs are arbitrary
+    places = np.stack([centred(axis) for axis in axes], axis=1).astype(np.float64)
+    points, centroids, ends = {}, {}, np.cumsum([len(s.keys) for s in sources])
+    for source, mine in zip(sources, np.split(places, ends[:-1]), strict=True):
         centroids[source.source] = mine.mean(axis=0)
         points[source.source] = mine[:: -(-len(mine) // MOST_DRAWN)]
-    first, second = (float(share) for share in pca.explained_variance_ratio_)
+    # Vectors have length 1, so this is the sum of their squared distances to the mean.
+    variance = n * (1 - float(mean @ mean))
+    first, second = (float(v) / variance for v in (places**2).sum(axis=0))
     return Projection(points, centroids, (first, second))
 
 
 def similarities(sources: Sequence[Responses]) -> list[Similarity]:
     """Mean similarity of each two sources that answer a question both (figure 14)."""
-    vectors, bounds = _vectors(sources)
-    return [
-        _similarity(vectors, sources, bounds, i, j)
+    pairs = [
+        (i, j)
         for i in range(len(sources))
         for j in range(i + 1, len(sources))
         if set(sources[i].keys) & set(sources[j].keys)
     ]
+    if not pairs:
+        return []
+    vectors = Vectors.of(sources)
+    return [_similarity(vectors, sources, i, j) for i, j in pairs]
 
 
-def _vectors(sources: Sequence[Responses]) -> tuple[Any, NDArray[np.int64]]:
-    """TF-IDF vectors of all responses, and where each source's begin."""
-    from scipy.sparse import vstack
-    from sklearn.feature_extraction.text import TfidfTransformer
-
-    counts = vstack([s.counts for s in sources], format="csr")
-    vectors = TfidfTransformer(norm="l2").fit(counts).transform(counts, copy=False)
-    return vectors, np.cumsum([0, *(len(s.keys) for s in sources)])
-
-
-def _similarity(
-    vectors: Any, sources: Sequence[Responses], bounds: NDArray[np.int64], i: int, j: int
-) -> Similarity:
+def _similarity(vectors: Vectors, sources: Sequence[Responses], i: int, j: int) -> Similarity:
     rows = {key: n for n, key in enumerate(sources[j].keys)}
-    shared = [(n, rows[key], key) for n, key in enumerate(sources[i].keys) if key in rows]
-    left = vectors[bounds[i] + np.array([n for n, _, _ in shared])]
-    right = vectors[bounds[j] + np.array([n for _, n, _ in shared])]
-    cosines = np.asarray(left.multiply(right).sum(axis=1)).ravel().astype(np.float64)
-    by_question = _mean_by_question(cosines, [key for _, _, key in shared])
+    shared = [(n, key) for n, key in enumerate(sources[i].keys) if key in rows]
+    cosines = vectors.cosines(i, j, np.array([(n, rows[key]) for n, key in shared]))
+    by_question = _mean_by_question(cosines, [key for _, key in shared])
     # Questions are many and independent: the normal interval of their mean.
     half = 1.96 * by_question.std(ddof=1) / len(by_question) ** 0.5 if len(by_question) > 1 else 0.0
     mean = float(by_question.mean())
@@ -134,7 +137,7 @@ def frequent_words(
     columns = [index[words_of[n]] for n in ids]
     table = np.zeros((len(sources), len(names)))
     for row, source in enumerate(sources):
-        by_token = np.asarray(source.counts.sum(axis=0)).ravel()[ids]
+        by_token = (source.counts.T @ np.ones(len(source.keys), np.float32))[ids]
         np.add.at(table[row], columns, by_token * 1000 / source.lengths.sum())
     most = np.argsort(-table.mean(axis=0), kind="stable")[:n_words]
     return Words(tuple(names[n] for n in most), tuple(s.source for s in sources), table[:, most])

@@ -43,9 +43,9 @@ def check_comparable(contenders: Sequence[Contender]) -> None:
             the message names what differs.
     """
     for one, other in combinations(contenders, 2):
-        differing = list(_differing(one.settings, other.settings))
-        if differing:
-            said = "; ".join(differing[:SHOWN]) + ("; ..." if len(differing) > SHOWN else "")
+        found = list(differing(one.settings, other.settings))
+        if found:
+            said = "; ".join(found[:SHOWN]) + ("; ..." if len(found) > SHOWN else "")
             raise DataError(
                 f"{one.name} and {other.name} cannot be compared on {one.benchmark}: {said}",
                 "evaluate both with the same options",
@@ -58,11 +58,12 @@ def check_comparable(contenders: Sequence[Contender]) -> None:
             )
 
 
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any], above: str = "") -> Iterator[str]:
+def differing(one: Mapping[str, Any], other: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """The options in which two configurations differ, with their values."""
     for key in dict.fromkeys([*one, *other]):
         mine, theirs = one.get(key), other.get(key)
         if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
-            yield from _differing(mine, theirs, f"{above}{key}.")
+            yield from differing(mine, theirs, f"{above}{key}.")
         elif mine != theirs:
             yield f"{above}{key} is {mine!r} and {theirs!r}"
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
 from rich.table import Table as RichTable
 
+from eval.compare import datasets, show_data
 from eval.compare.compare import Comparison, json_rows
 from eval.compare.contenders import Contender
+from eval.compare.datasets import DataComparison
 from eval.report import html, markup
 from eval.report.tables import NOTHING, markdown_table, points
 from tessy.records import JudgedAnswer
@@ -62,12 +64,13 @@ def parts(comparisons: Sequence[Comparison]) -> list[list[str]]:
 PARTS = ["benchmark", "model", "against", "difficulty", "problems", "difference [95 %]"]
 
 
-def terminal(comparisons: Sequence[Comparison]) -> RichTable:
-    """A line a comparison; the differences by difficulty as columns."""
+def terminal(comparisons: Sequence[Comparison], wide: bool) -> RichTable:
+    """A line a comparison; where there is room, the differences by difficulty as columns."""
     from rich.box import SIMPLE_HEAD
     from rich.text import Text
 
-    difficulties = list(dict.fromkeys(part.name for c in comparisons for part in c.by_difficulty))
+    parted = [part.name for c in comparisons for part in c.by_difficulty]
+    difficulties = list(dict.fromkeys(parted)) if wide else []
     table = RichTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=NOTE)
     table.caption_justify = "left"
     titles = ["model", "against", "difference [95 %]", "p, Holm", "won/lost/tied", *difficulties]
@@ -84,35 +87,57 @@ def terminal(comparisons: Sequence[Comparison]) -> RichTable:
     return table
 
 
-def write(comparisons: Sequence[Comparison], experiment: str, folder: Path) -> None:
+def write(
+    comparisons: Sequence[Comparison],
+    of_data: Sequence[DataComparison],
+    experiment: str,
+    folder: Path,
+) -> None:
     """Write `compare.json`, `compare.md` and `compare.html` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [*markdown_table(TITLES, printed(comparisons)), "", NOTE, ""]
-    by_difficulty = parts(comparisons)
-    lines += [*markdown_table(PARTS, by_difficulty), ""] if by_difficulty else []
+    rows = {"models": json_rows(comparisons), "data": datasets.json_rows(of_data)}
     files = {
-        "compare.json": json.dumps(json_rows(comparisons), indent=2) + "\n",
-        "compare.md": "\n".join([f"# {experiment}", "", *lines]),
-        "compare.html": html.document(f"{experiment}, compared", _body(comparisons, experiment)),
+        "compare.json": json.dumps(rows, indent=2) + "\n",
+        "compare.md": "\n".join([f"# {experiment}", "", *_markdown(comparisons, of_data)]),
+        "compare.html": html.document(
+            f"{experiment}, compared", _body(comparisons, of_data, experiment)
+        ),
     }
     for file, content in files.items():
         (folder / file).write_text(content, encoding="utf-8")
 
 
-def _body(comparisons: Sequence[Comparison], experiment: str) -> str:
-    header = (
-        f'<header><p class="kicker">TESSY · {escape(experiment)}</p><h1>Compared, problem by '
-        "problem</h1></header>"
+def _markdown(
+    comparisons: Sequence[Comparison], of_data: Sequence[DataComparison]
+) -> Iterator[str]:
+    if comparisons:
+        yield from (*markdown_table(TITLES, printed(comparisons)), "", NOTE, "")
+    if by_difficulty := parts(comparisons):
+        yield from (*markdown_table(PARTS, by_difficulty), "")
+    if of_data:
+        yield from (*markdown_table(show_data.ALIKE, show_data.alike(of_data)), "")
+        yield from (*markdown_table(show_data.TITLES, show_data.printed(of_data)), "")
+        yield from (show_data.NOTE, "")
+
+
+def _body(
+    comparisons: Sequence[Comparison], of_data: Sequence[DataComparison], experiment: str
+) -> str:
+    parted = parts(comparisons)
+    return "".join(
+        [
+            f'<header><p class="kicker">TESSY · {escape(experiment)}</p><h1>Compared, problem by '
+            "problem</h1></header>",
+            _table("All pairs", NOTE, TITLES, printed(comparisons), "pairs"),
+            _table("By difficulty", "The same differences.", PARTS, parted, "difficulty"),
+            *(_pair(n, c) for n, c in enumerate(comparisons)),
+            show_data.section(of_data) if of_data else "",
+        ]
     )
-    overview = markup.section(
-        "All pairs", NOTE, markup.sortable(TITLES, printed(comparisons)), "pairs"
-    )
-    rows = parts(comparisons)
-    if rows:
-        overview += markup.section(
-            "By difficulty", "The same differences.", markup.sortable(PARTS, rows), "difficulty"
-        )
-    return header + overview + "".join(_pair(n, c) for n, c in enumerate(comparisons))
+
+
+def _table(title: str, lead: str, titles: list[str], rows: list[list[str]], anchor: str) -> str:
+    return markup.section(title, lead, markup.sortable(titles, rows), anchor) if rows else ""
 
 
 def _pair(number: int, c: Comparison) -> str:

@@ -46,7 +46,6 @@ class DataSet:
     world: int
     trajectories: Iterable[Trajectory]  # may be iterated again; those of a large set lie on disk
     counts: Mapping[str, float]  # of the synthesis: samples, rollbacks, tokens, ...
-    correct: float | None  # share of the samples whose program passes, where it can be known
     artifact: str = ""  # name of the synthesis's artifact, with its fingerprint
     vocabulary: Path | None = None  # the checkpoint whose tokenizer counts the tokens
 

@@ -43,7 +43,6 @@ class Row:
     truncated: float  # share of answers that reached the token limit
     degenerate: float  # share of answers that did so going round in circles
     judge_faults: int  # answers that the judge could not decide; they count as not passed
-    data_correct: float | None  # share of training samples whose program passes
     teacher_share: float | None  # of the training samples' response tokens
     seed_scores: tuple[float, ...]  # pass@1 of each model behind the row
     delta_p: float | None = None  # of the difference to the base model, by randomization
@@ -198,7 +197,6 @@ def _row(
 ) -> Row:
     answers = [answer for model in models for answer in model.answers]
     n_problems = sum(len(seeds[0]) for seeds in passed.values())
-    correct = [d.correct for d in data.datasets if d.method == method and d.correct is not None]
     return Row(
         method=method,
         benchmark=benchmark,
@@ -215,7 +213,6 @@ def _row(
         truncated=float(np.mean([a.finish in ("length", "degenerate") for a in answers])),
         degenerate=float(np.mean([a.finish == "degenerate" for a in answers])),
         judge_faults=sum(a.verdict == "judge_fault" for a in answers),
-        data_correct=float(np.mean(correct)) if correct else None,
         teacher_share=teacher_share(data, method),
         seed_scores=tuple(float(table.mean()) for seeds in passed.values() for table in seeds),
     )

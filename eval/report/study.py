@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from rich.text import Text
 from eval.report import background_html, html, markup
 from eval.report.data import ReportData, Study
 from eval.report.paper import tables
-from eval.report.paper.figures import number
+from eval.report.paper.cells import Cell, prominent
+from eval.report.paper.figures import Figure, number
 from eval.report.paper.latex import typeset
 from eval.report.paper.look import name
 from eval.report.paper.write import FOLDER, Shown, write_figures
@@ -23,17 +25,17 @@ from tessy.config import ReportConfig
 WIDE = 660  # pixels; a wider figure has nothing beside it
 BESIDE = 18  # numbers that stand beside their figure; more are folded
 CAPTIONS = {
-    "scores": "Bars: measured here, with 95 % intervals. Diamonds: the paper's values. Dotted: "
-    "only the paper has it.",
-    "epochs": "Line and band: measured here, 95 % intervals. Diamonds: the paper's values.",
-    "tokens": "Means, counted with the student's tokenizer. Diamonds: the paper's values.",
-    "shares": "Of the tokens of TESSY's responses. Diamonds: the paper's values.",
-    "similarity": "Mean TF-IDF cosine of responses to the same question; in parentheses the "
-    "paper's. Dotted: not measured.",
+    "scores": "Bars: measured here, with 95 % intervals.",
+    "epochs": "Line and band: measured here, 95 % intervals.",
+    "tokens": "Means, counted with the student's tokenizer.",
+    "shares": "Of the tokens of TESSY's responses.",
+    "similarity": "Mean TF-IDF cosine of responses to the same question.",
     "points": "Bags of the student's tokens, weighted by TF-IDF, on two principal components.",
     "losses": "Mean loss of the response tokens at each optimizer step.",
     "words": "A row a model; darker is more frequent. Words that are one token of the student's.",
 }
+THEIRS = {"similarity": "In parentheses: the paper's."}  # else they are diamonds
+DIAMONDS = "Diamonds: the paper's values. Dotted: only the paper has it."
 
 
 def write_study(study: Study, folder: Path, config: ReportConfig) -> list[Shown]:
@@ -81,7 +83,9 @@ def terminal(found: list[Shown]) -> list[RichTable | Text]:
         for row in tables.printed(shown.figure, measured):
             table.add_row(*map(Text, row[:-1]))
         rest = len(shown.cells) - len(measured)
-        notes = [f"{rest} numbers of the paper were not measured here."] if rest else []
+        apart = measured and len(prominent(shown.cells)) < len(shown.cells)
+        why = "are of other models" if apart else "were not measured here"
+        notes = [f"{rest} numbers of the paper {why}."] if rest else []
         notes += [f"Missing: {what}" for what in shown.missing]
         if measured:
             made.append(table)
@@ -136,7 +140,9 @@ def _section(shown: Shown) -> str:
             f'<div class="scroll"><img alt="{told}" width="{width}" '
             f'src="data:image/png;base64,{source}"></div>'
         )
-        drawing = markup.figure(drawn, CAPTIONS[figure.kind], cls="full")
+        drawing = markup.figure(
+            drawn, _caption(shown), cls="full large" if width > WIDE else "full"
+        )
     if shown.missing:
         items = "".join(f"<li>{escape(what)}</li>" for what in shown.missing)
         content += (
@@ -144,23 +150,21 @@ def _section(shown: Shown) -> str:
             f"<ul>{items}</ul></details>"
         )
     if shown.cells:
-        if figure.key.startswith("table"):
-            drawing = markup.sortable(*tables.wide(figure, shown.cells)) + drawing
-        rows = tables.printed(figure, shown.cells)
-        numbers = markup.sortable(*_telling(rows))
-        if len(rows) > BESIDE or width > WIDE:
-            content += f"<details><summary>All {len(rows)} numbers</summary>{numbers}</details>"
+        near, is_table = prominent(shown.cells), figure.key.startswith("table")
+        far = [cell for cell in shown.cells if cell not in near]
+        numbers = _numbers(figure, near)
+        if is_table:
+            table = markup.sortable(*tables.wide(figure, near))
+            narrow = width <= WIDE
+            drawing = f'<div class="beside">{drawing}{table}</div>' if narrow else table + drawing
+        if is_table or len(near) > BESIDE or width > WIDE:
+            content += _folded(f"All {len(near)} numbers", numbers)
         else:
             drawing = f'<div class="beside">{drawing}{numbers}</div>'
-        behind = [
-            [*row[:3], row[-1], ", ".join(cell.artifacts) or NOTHING]
-            for row, cell in zip(rows, shown.cells, strict=True)
-        ]
-        content += (
-            "<details><summary>What stands behind each number</summary>"
-            + markup.plain_table([*tables.TITLES[:3], tables.TITLES[-1], "artifacts"], behind)
-            + f'<p class="small">{tables.ASIDE}</p></details>'
-        )
+        if far:
+            told = f"The paper&#8217;s {len(far)} numbers, which are of other models"
+            content += _folded(told, _numbers(figure, far))
+        content += _folded("What stands behind each number", _behind(figure, near))
     files = ", ".join(f'<a href="{f}">{f.rpartition("/")[2]}</a>' for f in shown.files)
     content += f'<p class="small files">Beside this page: {files}</p>'
     students = dict.fromkeys(case.data.student for case in shown.cases)
@@ -171,10 +175,30 @@ def _section(shown: Shown) -> str:
     return markup.section(title, lead, drawing + content, figure.key)
 
 
-def _telling(rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    """Titles and cells without the places that are the same in all rows, and without notes."""
+def _caption(shown: Shown) -> str:
+    theirs = any(cell.paper is not None for cell in prominent(shown.cells))
+    said = [CAPTIONS[shown.figure.kind]]
+    return " ".join(said + [THEIRS.get(shown.figure.kind, DIAMONDS)] * theirs)
+
+
+def _folded(summary: str, content: str) -> str:
+    return f"<details><summary>{summary}</summary>{content}</details>"
+
+
+def _numbers(figure: Figure, cells: Sequence[Cell]) -> str:
+    """Without the places that are the same in all rows, and without notes."""
+    rows = tables.printed(figure, cells)
     kept = [n for n in range(6) if n > 1 or len({row[n] for row in rows}) > 1]
-    return [tables.TITLES[n] for n in kept], [[row[n] for n in kept] for row in rows]
+    return markup.sortable(
+        [tables.TITLES[n] for n in kept], [[row[n] for n in kept] for row in rows]
+    )
+
+
+def _behind(figure: Figure, cells: Sequence[Cell]) -> str:
+    rows = zip(tables.printed(figure, cells), cells, strict=True)
+    behind = [[*row[:3], row[-1], ", ".join(cell.artifacts) or NOTHING] for row, cell in rows]
+    titles = [*tables.TITLES[:3], tables.TITLES[-1], "artifacts"]
+    return f'{markup.plain_table(titles, behind)}<p class="small">{tables.ASIDE}</p>'
 
 
 def _merged(study: Study) -> ReportData:

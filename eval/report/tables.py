@@ -96,8 +96,6 @@ def terminal(table: Table) -> RichTable:
         ("vs. base [95 %]", [points(row.delta_vs_base) for row in table.rows]),
         ("style of\nS / T", [_styles(row) for row in table.rows]),
     ]
-    if not table.is_dial:
-        columns.append(("data\ncorrect", [share(row.data_correct) for row in table.rows]))
     kept = _informative(columns)
     for index, (title, _) in enumerate(kept):
         rich.add_column(title, justify="right" if index else "left", no_wrap=True)
@@ -129,7 +127,6 @@ def printed(table: Table) -> tuple[list[str], list[list[str]]]:
         ("vs. base [95 %]", [points(row.delta_vs_base) for row in table.rows]),
         ("student style", [share(row.style_student) for row in table.rows]),
         ("teacher style", [share(row.style_teacher) for row in table.rows]),
-        ("data correct", [share(row.data_correct) for row in table.rows]),
         ("teacher tokens", [share(row.teacher_share) for row in table.rows]),
         ("answer tokens", [f"{row.mean_tokens:,.0f}" for row in table.rows]),
         ("truncated", [share(row.truncated) for row in table.rows]),
@@ -229,7 +226,6 @@ def _json_row(row: Row) -> dict[str, Any]:
         "truncated": row.truncated,
         "degenerate": row.degenerate,
         "judge_faults": row.judge_faults,
-        "data_correct": row.data_correct,
         "teacher_share": row.teacher_share,
         "n_seeds": row.n_seeds,
         "n_worlds": row.n_worlds,

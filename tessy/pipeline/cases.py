@@ -60,13 +60,14 @@ def compose_cases(
         )
     except ConfigError as error:
         raise ConfigError(f"figures={list(figures)}: {error}") from None
-    last = [o for o in check_overrides(given, conf, multirun=True) if _place(o) not in known]
-    chosen = {override.split("=", 1)[0] for override in given}
+    commanded = check_overrides(given, conf, multirun=True)
+    last = [o for o in commanded if _place(o) not in known]
+    chosen = {_place(o): plain_value(o) for o in commanded}
     composed: dict[tuple[str, ...], DictConfig] = {}  # several figures show the same
     found = {}
     for figure, cases in figures.items():
         for case, wanted in cases.items():
-            kept = tuple(sorted(c for c in wanted if c.split("=", 1)[0] not in chosen))
+            kept = tuple(sorted(c for c in wanted if not _is_beaten(c.split("=", 1)[0], chosen)))
             if kept not in composed:
                 data: dict[str, Any] = copy.deepcopy(base)
                 for override in sorted(
@@ -78,6 +79,15 @@ def compose_cases(
                 composed[kept] = OmegaConf.create(data)
             found[f"{figure}/{case}"] = composed[kept]
     return found
+
+
+def _is_beaten(place: str, chosen: Mapping[str, Any]) -> bool:
+    """Whether the command line sets it, or has chosen a list without what it is an option of."""
+    package, *rest = place.split(".")
+    group = next((g for g, of in LISTS.items() if of == package), "")
+    if rest and group in chosen:
+        return rest[0] not in chosen[group]
+    return place in chosen
 
 
 def _apply(data: dict[str, Any], override: Override, conf: Path) -> None:

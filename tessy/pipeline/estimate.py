@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from eval.benchmarks import find_benchmark
 from tessy.config import BenchmarkConfig, Experiment
-from tessy.pipeline.graph import Node
+from tessy.pipeline.node import Node
 from tessy.pipeline.pool import is_pool
 from train.memory import shape_of
 

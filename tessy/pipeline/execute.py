@@ -13,14 +13,15 @@ from rich.console import Console
 
 from tessy.config import Experiment
 from tessy.errors import DataError
-from tessy.pipeline.comparing import compare
-from tessy.pipeline.graph import Node, build
+from tessy.pipeline.gathering import Made, losses
+from tessy.pipeline.graph import build
 from tessy.pipeline.lock import locked
+from tessy.pipeline.node import Node
 from tessy.pipeline.plan import show_plan
 from tessy.pipeline.reporting import (
     TERMINAL,
-    losses,
     make_report,
+    own_folder,
     report_folder,
     report_is_there,
     tracked_rows,
@@ -66,12 +67,15 @@ def execute(experiment: Experiment, group: str = "") -> int:
     if experiment.stages == ("plan",):
         show_plan(experiment, nodes, done, store, console)
         return 0
+    tracker = Tracker(experiment.tracking, store.outputs, group or experiment.name)
     if experiment.stages == ("compare",):
-        compare(experiment, manifests, store, console)
+        from tessy.pipeline.comparing import compare_stage
+
+        compare_stage(experiment, report, manifests, store, tracker, console)
         return 0
     todo = [node for node in nodes if node.stage in experiment.stages and node not in done]
     require(experiment, todo, done)
-    tracker = Tracker(experiment.tracking, store.outputs, group or experiment.name)
+    kept = ""
     failed: dict[str, str] = {}  # of a table or figure, the rest of which goes on
     for number, node in enumerate(n for n in todo if n is not report):
         console.print(f"[{number + 1}/{len(todo)}] {node.label}", markup=False)
@@ -88,11 +92,15 @@ def execute(experiment: Experiment, group: str = "") -> int:
         if not made:
             done_before.add(node.fingerprint)
     if report in todo:
+        made_of = Made(experiment, nodes, manifests, done_before, store, failed)
         with locked(report_folder(experiment)), _tracked(report, store, tracker) as log:
-            make_report(report, nodes, manifests, done_before, store, experiment, failed)
+            kept = own_folder(experiment, report)
+            make_report(report, made_of)
             log.results(tracked_rows(experiment))
     if report in todo or (reported and "report" in experiment.stages):
         _print_table(experiment, console)
+    if kept:
+        console.print(f"Kept      {kept}", markup=False, soft_wrap=True)
     asked = [n for n in work if n.stage in experiment.stages and n.fingerprint in manifests]
     scored = [node for node in asked if node.stage == "score"]
     if scored:

@@ -14,7 +14,8 @@ from tessy.errors import TessyError
 from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import ASSUMPTIONS, Estimate, estimate
-from tessy.pipeline.graph import Node, by_case
+from tessy.pipeline.graph import by_case
+from tessy.pipeline.node import Node
 from tessy.pipeline.requirements import missing, models, nodes_by_case, weights
 from tessy.pipeline.store import Store
 from tessy.pipeline.training import training_lines
@@ -43,9 +44,11 @@ def show_plan(
         console.print(_figure_table(experiment))
     console.print(_stage_table(experiment, nodes, finished))
     console.print(f"Estimates assume {ASSUMPTIONS}.", style="dim")
-    if any(node.stage == "sft" for node in todo):
-        for line in training_lines(experiment):
-            console.print(line, markup=False, highlight=False)
+    trained = [
+        name for name, of in nodes_by_case(todo).items() if any(n.stage == "sft" for n in of)
+    ]
+    for lines in dict.fromkeys(tuple(training_lines(experiment.case(name))) for name in trained):
+        console.print(*lines, sep="\n", markup=False, highlight=False)
     _print_models(experiment, todo, console)
     free = free_bytes(store.outputs.absolute())
     console.print(
@@ -70,6 +73,7 @@ def _node_table(
     table = Table(title=f"The stage graph of experiment {experiment.name}")
     for column in ("stage", "artifact", "from", "state"):
         table.add_column(column, overflow="fold")
+    shown = ""
     for node in nodes:
         state = "done" if node.fingerprint in finished else "to do"
         if state == "to do" and store.folder(node).exists():
@@ -78,6 +82,10 @@ def _node_table(
         parents = ", ".join(
             dict.fromkeys(p.name if p.stage == node.stage else p.stage for p in node.parents)
         )
+        if node.subject.case != shown and node.stage != "report":
+            shown = node.subject.case
+            table.add_section()
+            table.add_row("", f"for {shown}:", "", "", style="bold")
         table.add_row(node.stage, f"{node.name} {node.fingerprint[:8]}", parents or "-", state)
     return table
 

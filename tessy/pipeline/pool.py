@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.benchmarks import find_benchmark
 from tessy.config import BenchmarkConfig, Experiment
-from tessy.pipeline.graph import Node
+from tessy.pipeline.node import Node
 from tessy.pipeline.store import Store
 
 

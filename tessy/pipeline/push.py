@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tessy.config import Experiment
 from tessy.errors import MissingError
-from tessy.pipeline.graph import Node
+from tessy.pipeline.node import Node
 from tessy.pipeline.stages import card_of
 from tessy.pipeline.store import Store
 from train.card import CARD, Score, write_card

@@ -1,53 +1,95 @@
-"""The last stage: gather what the others stored, write the report unless it is there already."""
+"""The last stage: write the report unless it is there already, in a folder of its experiment's."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-import platform
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
-from tessy.checkpoints import locate
 from tessy.config import Experiment
-from tessy.errors import TessyError
-from tessy.pipeline.disk import storage_errors, write_json
-from tessy.pipeline.graph import BASE, Node, by_case
-from tessy.pipeline.stages import ANSWERS, TRAJECTORIES
-from tessy.pipeline.store import Manifest, Store, package_versions
-from tessy.records import JudgedAnswer, Trajectory, read_jsonl
-from train.curve import CURVE, read_curve
-
-if TYPE_CHECKING:
-    from eval.report.data import ReportData
+from tessy.pipeline.disk import contents, storage_errors, write_json
+from tessy.pipeline.gathering import Made, gather, gather_study
+from tessy.pipeline.node import Node
 
 INPUTS = "inputs.json"  # which artifacts the report in the folder was made from
+OWNER = "experiment.json"  # whose folder it is: the artifacts and options of the experiment
 RESULTS = "results.json"
 TERMINAL = "results.txt"  # the table as the terminal shows it
-# Counts whose names say that something did not come through whole.
-LOSSES = (
-    *("dropped", "discarded", "truncated", "length", "degenerate", "failed"),
-    *("retried", "no_code", "judge_fault", "unfinished", "unparsed"),
-)
-
-
-@dataclass(frozen=True)
-class Stored:
-    """The trajectories of a file, read anew each time: those of a large set fill no memory."""
-
-    path: Path
-
-    def __iter__(self) -> Iterator[Trajectory]:
-        return read_jsonl(self.path, Trajectory)
+SHOWN = 3  # options that a message names
 
 
 def report_folder(experiment: Experiment) -> Path:
     """Where the report of an experiment lies."""
     return Path(experiment.outputs_dir) / "reports" / experiment.name
+
+
+def own_folder(experiment: Experiment, report: Node, for_report: bool = True) -> str:
+    """Make the folder the experiment's; what another one of its name has there is kept beside it.
+
+    An experiment that has grown, by a seed or a benchmark, is the same; what it had, it still has.
+
+    Args:
+        for_report: the report will be replaced. A smaller part of the same experiment would then
+            lose something, so that it is another; a comparison of it is not.
+
+    Returns:
+        What was kept, where and why, for the user; empty where nothing was.
+    """
+    folder = report_folder(experiment)
+    artifacts = {parent.fingerprint for parent in report.parents}
+    owner: dict[str, Any] = {"artifacts": sorted(artifacts), "options": _options(experiment)}
+    said = ""
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        earlier = _owner(folder)
+        there = set(earlier["artifacts"])
+        if artifacts < there and not for_report:
+            return ""
+        if not there <= artifacts:
+            said = _set_aside(folder, earlier, owner["options"])
+        write_json(folder / OWNER, owner)
+    return said
+
+
+def _options(experiment: Experiment) -> dict[str, Any]:
+    """Those that change what a report shows."""
+    options = dataclasses.asdict(dataclasses.replace(experiment, cases={}))
+    for name in ("stages", "compare", "tracking", "outputs_dir", "debug"):
+        del options[name]
+    options["figures"] = list(experiment.figures)
+    plain: dict[str, Any] = json.loads(json.dumps(options))  # as the file has them
+    return plain
+
+
+def _owner(folder: Path) -> dict[str, Any]:
+    try:
+        owner: dict[str, Any] = json.loads((folder / OWNER).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"artifacts": [], "options": {}}
+    return owner
+
+
+def _set_aside(folder: Path, earlier: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    """Move what is in the folder to one that is named by its artifacts."""
+    from eval.compare.contenders import differing
+
+    mark = hashlib.sha256(" ".join(earlier["artifacts"]).encode()).hexdigest()[:8]
+    kept = folder.with_name(f"{folder.name}-{mark}")
+    for path in contents(folder):
+        place = kept / path.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(place)
+    found = list(differing(earlier["options"], options))
+    why = "; ".join(found[:SHOWN]) or "made by another version"
+    return (
+        f"{folder} had the report of another experiment of this name ({why}); it is now {kept}; "
+        "name=NAME gives an experiment a folder of its own"
+    )
 
 
 def report_is_there(node: Node, made: Collection[str], experiment: Experiment) -> bool:
@@ -85,208 +127,32 @@ def tracked_rows(experiment: Experiment) -> list[dict[str, Any]]:
     ]
 
 
-def make_report(
-    node: Node,
-    nodes: Sequence[Node],
-    manifests: Mapping[str, Manifest],
-    done_before: set[str],
-    store: Store,
-    experiment: Experiment,
-    failed: Mapping[str, str],
-) -> None:
+def make_report(node: Node, made: Made) -> None:
     """Write the report's files and the terminal's table.
 
     Args:
         node: the report's.
-        nodes: the whole graph.
-        manifests: of all nodes but the report, by fingerprint.
-        done_before: fingerprints of those that an earlier run made.
-        store: where they lie.
-        experiment: what is reported on.
-        failed: why some nodes of its tables and figures could not be made, by fingerprint.
+        made: all that it shows.
     """
+    from eval.report import terminal, write_report
+    from eval.report.study import terminal as study_terminal
+    from eval.report.study import write_study
+
+    experiment = made.experiment
     folder = report_folder(experiment)
     with storage_errors(folder):
         (folder / INPUTS).unlink(missing_ok=True)  # what follows replaces what it spoke of
         if experiment.cases:
-            printed = _write_study(manifests, nodes, done_before, store, experiment, folder, failed)
+            shown = write_study(gather_study(made), folder, experiment.report)
+            printed = study_terminal(shown)
         else:
-            printed = _write(manifests, nodes, done_before, store, experiment, folder)
+            printed = [terminal(write_report(gather(made), folder, experiment.report))]
         with (folder / TERMINAL).open("w", encoding="utf-8") as file:
             Console(file=file, width=110).print(*printed)
-        write_json(folder / INPUTS, _inputs(node, manifests))
+        write_json(folder / INPUTS, _inputs(node, made.manifests))
 
 
 def _inputs(node: Node, made: Collection[str]) -> dict[str, Any]:
     """What a report was made from, and what of it was missing."""
     missing = [p.fingerprint for p in node.parents if p.fingerprint not in made]
     return {"fingerprint": node.fingerprint, "missing": missing}
-
-
-def _write(
-    manifests: Mapping[str, Manifest],
-    nodes: Sequence[Node],
-    done_before: set[str],
-    store: Store,
-    experiment: Experiment,
-    folder: Path,
-) -> list[Any]:
-    from eval.report import terminal, write_report
-
-    data = gather(nodes, manifests, done_before, store, experiment)
-    return [terminal(write_report(data, folder, experiment.report))]
-
-
-def _write_study(
-    manifests: Mapping[str, Manifest],
-    nodes: Sequence[Node],
-    done_before: set[str],
-    store: Store,
-    experiment: Experiment,
-    folder: Path,
-    failed: Mapping[str, str],
-) -> list[Any]:
-    from eval.report.data import Case, Study
-    from eval.report.study import terminal, write_study
-
-    answers: dict[str, tuple[JudgedAnswer, ...]] = {}  # the base model's are of many cases
-    cases = []
-    for name, of_case in by_case(experiment):
-        figure, _, short = name.partition("/")
-        case = experiment.case(name)
-        data = gather(of_case, manifests, done_before, store, case, answers)
-        to_do = tuple(
-            failed.get(node.fingerprint, node.label)
-            for node in of_case
-            if node.fingerprint not in manifests
-        )
-        cases.append(Case(figure, short, case.author.name, case.sampling.max_tokens, data, to_do))
-    whole = gather(nodes, manifests, done_before, store, experiment, answers, with_results=False)
-    study = Study(experiment.name, tuple(cases), whole.costs, whole.provenance, whole.drops)
-    return list(terminal(write_study(study, folder, experiment.report)))
-
-
-def gather(
-    nodes: Sequence[Node],
-    manifests: Mapping[str, Manifest],
-    done_before: set[str],
-    store: Store,
-    experiment: Experiment,
-    answers: dict[str, tuple[JudgedAnswer, ...]] | None = None,
-    with_results: bool = True,
-) -> ReportData:
-    """Read everything that a report shows from the artifacts.
-
-    Args:
-        answers: those that were read before, by fingerprint; what is read is added.
-        with_results: False leaves answers, data and curves out.
-    """
-    from eval.report.data import ReportData, StageCost
-
-    made = [node for node in nodes if node.fingerprint in manifests]
-    shown = made if with_results else []
-    return ReportData(
-        experiment=experiment.name,
-        student=experiment.student.name,
-        teacher=experiment.teacher.name,
-        models=tuple(_models(shown, store, {} if answers is None else answers)),
-        datasets=tuple(_datasets(shown, manifests, store, experiment)),
-        curves=tuple(_curves(shown, store)),
-        costs=tuple(
-            StageCost(
-                node.stage,
-                node.name,
-                manifests[node.fingerprint].seconds,
-                node.fingerprint in done_before,
-            )
-            for node in made
-        ),
-        provenance=_provenance(made, store, experiment),
-        drops=losses(manifests.values()),
-    )
-
-
-def losses(manifests: Iterable[Manifest]) -> dict[str, int]:
-    """What was dropped, cut or failed: counts of the manifests, summed by stage."""
-    total: dict[str, int] = {}
-    for manifest in manifests:
-        for name, count in manifest.counts.items():
-            if count and any(word in name for word in LOSSES):
-                key = f"{manifest.stage}: {name}"
-                total[key] = total.get(key, 0) + int(count)
-    return total
-
-
-def _models(
-    nodes: Iterable[Node], store: Store, answers: dict[str, tuple[JudgedAnswer, ...]]
-) -> Iterator[Any]:
-    from eval.report.data import EvaluatedModel
-
-    for node in nodes:
-        if node.stage == "evaluate":
-            folder = store.folder(node)
-            if node.fingerprint not in answers:
-                answers[node.fingerprint] = tuple(read_jsonl(folder / ANSWERS, JudgedAnswer))
-            yield EvaluatedModel(
-                method=node.subject.method or BASE,
-                world=node.subject.world,
-                sft_seed=node.subject.sft_seed,
-                learning_rate=node.subject.learning_rate,
-                benchmark=node.subject.benchmark or "",
-                answers=answers[node.fingerprint],
-                artifact=folder.name,
-                epoch=node.subject.epoch,
-                direct=node.subject.direct,
-            )
-
-
-def _datasets(
-    nodes: Iterable[Node], manifests: Mapping[str, Manifest], store: Store, experiment: Experiment
-) -> Iterator[Any]:
-    from eval.report.data import DataSet
-
-    try:
-        vocabulary = locate(experiment.author.path, weights=False)
-    except TessyError:  # data that was made on another machine
-        vocabulary = None
-    for node in nodes:
-        if node.stage == "synthesize" and node.subject.benchmark is None:
-            counts = manifests[node.fingerprint].counts
-            folder = store.folder(node)
-            yield DataSet(
-                method=node.subject.method or "",
-                world=node.subject.world,
-                trajectories=Stored(folder / TRAJECTORIES),
-                counts=counts,
-                correct=counts.get("correct"),
-                artifact=folder.name,
-                vocabulary=vocabulary,
-            )
-
-
-def _curves(nodes: Iterable[Node], store: Store) -> Iterator[Any]:
-    from eval.report.data import TrainingCurve
-
-    for node in nodes:
-        if node.stage == "sft":
-            about = node.subject
-            assert about.sft_seed is not None and about.learning_rate is not None
-            points = tuple(read_curve(store.folder(node) / CURVE))
-            yield TrainingCurve(
-                about.method or "",
-                about.world,
-                about.sft_seed,
-                about.learning_rate,
-                points,
-                store.folder(node).name,
-            )
-
-
-def _provenance(nodes: Iterable[Node], store: Store, experiment: Experiment) -> dict[str, Any]:
-    return {
-        "config": dataclasses.asdict(dataclasses.replace(experiment, cases={})),
-        "artifacts": [f"{node.stage}/{store.folder(node).name}" for node in nodes],
-        "packages": package_versions(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }

@@ -13,21 +13,17 @@ from tessy.config import BenchmarkConfig, Experiment
 from tessy.dialects import DIALECTS
 from tessy.dialects.chat_template import read_source, render_arguments
 from tessy.engines import served_elsewhere
-from tessy.errors import MissingError, SandboxError, TessyError
+from tessy.errors import ConfigError, MissingError, SandboxError, TessyError, nearest
 from tessy.machine import visible_gpus
 from tessy.pipeline.disk import free_bytes
 from tessy.pipeline.estimate import Estimate, estimate
-from tessy.pipeline.graph import Node
+from tessy.pipeline.node import Node
 from tessy.pipeline.pool import against, is_pool
 from tessy.pipeline.servers import missing_servers, roles
 from tessy.questions import file
 from tessy.questions.paper import data_sets
 from tessy.questions.published import data_files, locate_data
-from tessy.synthesis.needs import NEEDS
 
-# What this version can do of what the configuration can say.
-ENGINES = ("transformers", "vllm")
-PREDICTORS = ("checkpoint", "train")
 LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs
 
 
@@ -51,8 +47,8 @@ def missing(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
     """What is missing for the nodes that are to do, each with its mend; empty when all is there.
 
     Raises:
-        ConfigError, DataError, CheckpointError: what is there is wrong: a question file, or the
-            arguments of a model's chat template.
+        ConfigError, DataError, CheckpointError: what is there is wrong: a question file, a model's
+            dialect, or the arguments of its chat template.
     """
     absent: list[str] = []
     for name, nodes in nodes_by_case(todo).items():
@@ -76,9 +72,8 @@ def _missing_of_case(experiment: Experiment, todo: Sequence[Node]) -> list[str]:
     stages = {node.stage for node in todo}
     absent = [*_machine(experiment, todo), *_packages(todo), *_training(experiment, stages)]
     absent += missing_servers(experiment, todo)
-    absent += [*_models(experiment, todo), *_not_in_this_version(experiment, todo)]
-    absent += _questions(experiment, todo)
-    _check_templates(experiment, todo)
+    absent += [*_models(experiment, todo), *_questions(experiment, todo)]
+    _check_models(experiment, todo)
     return [*absent, *_benchmarks(experiment, todo), *_sandbox(stages)]
 
 
@@ -87,7 +82,7 @@ def models(experiment: Experiment, todo: Iterable[Node]) -> dict[str, str]:
     e = experiment
     needed: dict[str, str] = {}
     for node in todo:
-        predictors = node.stage == "synthesize" and NEEDS[node.config["kind"]].predictors
+        predictors = node.stage == "synthesize" and "reading" in node.config
         if node.stage in ("predictor", "synthesize"):  # it counts the tokens
             needed[e.author.path] = f"student {e.author.name}"
         if node.stage in ("score", "sft", "evaluate") and not node.subject.direct:
@@ -137,7 +132,7 @@ def _packages(todo: Sequence[Node]) -> Iterator[str]:
 
 def _drawing(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
     if e.cases and any(node.stage == "report" for node in todo):
-        for name in ("matplotlib", "sklearn"):
+        for name in ("matplotlib", "scipy"):
             yield from _package(name, "tables and figures; pip install -e '.[report]'")
 
 
@@ -168,10 +163,9 @@ def _benchmarks(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
     for key in {node.subject.benchmark or "": None for node in todo if node.stage == "evaluate"}:
         config = e.benchmarks[key]
         yield from _benchmark_data(key, config)
-        if config.kind in kinds():
-            packages = set(find_benchmark(config.kind).packages)
-            for name in sorted(packages - ({"rbx"} if e.judge.testlib else set())):
-                yield from _package(name, f"benchmark {key}; pip install -e '.[benchmarks]'")
+        packages = set(find_benchmark(config.kind).packages)
+        for name in sorted(packages - ({"rbx"} if e.judge.testlib else set())):
+            yield from _package(name, f"benchmark {key}; pip install -e '.[benchmarks]'")
 
 
 def _benchmark_data(key: str, config: BenchmarkConfig) -> Iterator[str]:
@@ -222,41 +216,23 @@ def _kept_out(config: BenchmarkConfig) -> Iterator[str]:
         yield f"{item}, or take {config.name} out of questions.decontaminate"
 
 
-def _check_templates(e: Experiment, todo: Iterable[Node]) -> None:
-    """Refuse arguments that a chat template does not take, of the models that are here."""
+def _check_models(e: Experiment, todo: Iterable[Node]) -> None:
+    """Refuse unknown dialects, and arguments that the chat template of a model here lacks."""
     needed = models(e, todo)
-    roles = {"student": e.student, "author": e.author, "teacher": e.teacher}
+    roles = {"student": e.student, "student@author": e.author, "teacher": e.teacher}
     roles["annotator"] = e.annotator
     for role, model in roles.items():
-        if model.path in needed:
-            try:
-                folder = locate(model.path, weights=False)
-            except TessyError:
-                continue  # `_models` says so
-            render_arguments(read_source(folder), model.template, f"{role} {model.name}")
-
-
-def _not_in_this_version(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
-    for node in todo:
-        used: list[tuple[str, str, tuple[str, ...]]] = []
-        if node.stage == "predictor":
-            used = [("predictor.source", e.predictor.source, PREDICTORS)]
-            if e.predictor.annotator == "model":
-                used.append(("annotator.dialect", e.annotator.dialect, tuple(DIALECTS)))
-        elif node.stage in ("synthesize", "evaluate"):
-            used = [
-                ("engine", e.engine.kind, ENGINES),
-                ("student.dialect", e.student.dialect, tuple(DIALECTS)),
-                ("student@author.dialect", e.author.dialect, tuple(DIALECTS)),
-            ]
-        if _teacher_writes(node):
-            used.append(("teacher.dialect", e.teacher.dialect, tuple(DIALECTS)))
-        if node.stage == "evaluate":
-            kind = e.benchmarks[node.subject.benchmark or ""].kind
-            used.append(("benchmark", kind, tuple(kinds())))
-        for option, value, possible in used:
-            if value not in possible:
-                yield f"{option}={value} is not in this version yet (it has {', '.join(possible)})"
+        if model.path not in needed:
+            continue
+        if model.dialect not in DIALECTS:
+            raise ConfigError(
+                f"{role}.dialect={model.dialect!r} is unknown", nearest(model.dialect, DIALECTS)
+            )
+        try:
+            folder = locate(model.path, weights=False)
+        except TessyError:
+            continue  # `_models` says so
+        render_arguments(read_source(folder), model.template, f"{role} {model.name}")
 
 
 def _disk(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:

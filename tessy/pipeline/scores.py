@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from tessy.pipeline.graph import Node
+from tessy.pipeline.node import Node
 from tessy.pipeline.store import Manifest
 
 

@@ -13,7 +13,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from tessy.config import Experiment, ModelConfig
 from tessy.errors import ConfigError
 from tessy.machine import visible_gpus, vllm_is_cpu_build
-from tessy.pipeline.graph import Node
+from tessy.pipeline.node import Node
 from tessy.pipeline.pool import is_pool
 from tessy.pipeline.store import Store, model_folder
 from tessy.records import Writer

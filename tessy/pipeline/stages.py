@@ -9,7 +9,8 @@ from pathlib import Path
 from tessy.config import Experiment, PredictorConfig
 from tessy.journal import replace_lines
 from tessy.pipeline import pool
-from tessy.pipeline.graph import Node, method_of
+from tessy.pipeline.graph import method_of
+from tessy.pipeline.node import Node
 from tessy.pipeline.store import Store, model_folder
 from tessy.records import Question, dump_line, read_jsonl
 from train.card import Score, data_card, model_card, write_card

@@ -29,8 +29,8 @@ from tessy.pipeline.disk import (
     worked_seconds,
     write_json,
 )
-from tessy.pipeline.graph import STAGE_VERSIONS, Node
 from tessy.pipeline.lock import locked, require_held
+from tessy.pipeline.node import STAGE_VERSIONS, Node
 
 MANIFEST = "manifest.json"
 HASHED = 4 << 20  # bytes; of files up to this size the contents are checked, of others the size

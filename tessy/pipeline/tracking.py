@@ -73,12 +73,17 @@ class StageLog:
         """
         if self.run is None:
             return
-        titles = list(dict.fromkeys(key for row in rows for key in row))
-        self._table("comparison", titles, ([_cell(row.get(t)) for t in titles] for row in rows))
+        self.table("comparison", rows)
         self.run.summary.update(dict(summary))
         for row in rows:
             if "method" in row:
                 self.run.summary.update(_figures(row, f"{row['job']}/{row['method']}"))
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """A table with a column for each name that occurs in a row; none without rows."""
+        if self.run is not None and rows:
+            titles = list(dict.fromkeys(key for row in rows for key in row))
+            self._table(name, titles, ([_cell(row.get(t)) for t in titles] for row in rows))
 
     def predictions(self, path: Path) -> None:
         """Some answers of an evaluation, with their verdicts.

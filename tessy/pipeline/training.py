@@ -16,9 +16,9 @@ def training_lines(e: Experiment) -> Iterator[str]:
     hours = sft_hours(e)
     cost = f", {hours:,.0f} GPU hours, {hours / e.deepspeed.devices:,.1f} by the clock"
     yield (
-        f"\nEach training: {steps:,} steps of {e.train.global_batch} samples, "
-        f"{sft_tokens(e):,.0f} tokens{cost if hours else ''}, on {e.deepspeed.devices} devices "
-        f"(deepspeed={e.deepspeed.kind})"
+        f"\nEach training of {e.student.name} (train={e.train.name}): {steps:,} steps of "
+        f"{e.train.global_batch} samples, {sft_tokens(e):,.0f} tokens{cost if hours else ''}, on "
+        f"{e.deepspeed.devices} devices (deepspeed={e.deepspeed.kind})"
     )
     shape = shape_of(e.student)
     if shape is None:

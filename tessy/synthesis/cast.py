@@ -24,6 +24,7 @@ from tessy.errors import ConfigError
 from tessy.records import Writer
 from tessy.synthesis.admission import Admission
 from tessy.synthesis.methods import Method
+from tessy.synthesis.needs import needs_predictors
 from tessy.synthesis.parts import Cast, Role, Sources
 
 
@@ -73,7 +74,7 @@ async def open_cast(
         engines = await stack.enter_async_context(
             open_engines(specs, setup.engine, setup.serve, n_sessions, logs)
         )
-        for writer in method.writers if method.predictors else ():
+        for writer in method.writers if needs_predictors(setup.method) else ():
             path = setup.predictor.student if writer == "student" else setup.predictor.teacher
             predictors[writer] = await stack.enter_async_context(
                 open_predictor(path, setup.predictor, n_sessions, threaded=not in_process)

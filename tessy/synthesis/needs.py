@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tessy.config import MethodKind
+from tessy.config import MethodConfig, MethodKind
 from tessy.records import Writer
 
 
@@ -34,3 +34,9 @@ NEEDS: Mapping[MethodKind, Needs] = {
     "teacher_reference": Needs(("student",), parents=("teacher_only",)),
     "teacher_score": Needs(("student", "teacher"), parents=("student_only",)),
 }
+
+
+def needs_predictors(method: MethodConfig) -> bool:
+    """Whether a method's kind, or how it scores, reads the boundary predictors."""
+    agreeing = method.kind == "teacher_score" and method.scorer == "agreement"
+    return NEEDS[method.kind].predictors or agreeing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import hydra
 import pytest
@@ -14,7 +15,9 @@ from tessy.errors import ConfigError
 from tessy.pipeline.cases import PAPER
 from tessy.pipeline.compose import compose
 from tessy.pipeline.estimate import estimate
-from tessy.pipeline.graph import Node, build, by_case
+from tessy.pipeline.execute import execute
+from tessy.pipeline.graph import build, by_case
+from tessy.pipeline.node import Node
 from tests.pipeline.conftest import CONF
 
 Compose = Callable[..., Experiment]
@@ -41,6 +44,13 @@ def test_the_command_line_wins_over_a_case(composed: Compose) -> None:
     assert [c.teacher.name[:8] for c in e.cases.values()] == ["qwen3-23", "deepseek", "gpt-oss-"]
 
 
+def test_options_of_what_the_command_line_leaves_out_are_left_out(composed: Compose) -> None:
+    [case] = composed("experiment=table1_mini", "method=[tessy]").cases.values()
+    assert list(case.methods) == ["tessy"]
+    [case] = composed("experiment=table1_mini", "method=[tessy,teacher_score]").cases.values()
+    assert case.methods["teacher_score"].scorer == "agreement"
+
+
 def test_the_union_of_figures_costs_no_stage_twice(composed: Compose) -> None:
     figures = ["table1", "fig3", "fig4", "fig5", "fig7", "fig9", "fig12"]
     alone = [{n.fingerprint for n in build(composed(f"experiment={f}"))[:-1]} for f in figures]
@@ -64,6 +74,27 @@ def test_cases_share_the_base_model_and_the_data(composed: Compose) -> None:
     }
     assert stages(build(composed("experiment=fig12_mini")))["sft"] == 0
     assert stages(build(composed("experiment=fig12_mini")))["evaluate"] == 0
+
+
+def test_what_is_pushed_of_several_cases_has_names_of_its_own(composed: Compose) -> None:
+    e = composed("experiment=fig5_mini", "stage=push", "hub.owner=someone")
+    pushed = [node for node in build(e) if node.stage == "push"]
+    assert len({node.name for node in pushed}) == len(pushed) > 4
+    tessy = [node.name.split("-tessy")[0] for node in pushed if "-tessy-world0" in node.name]
+    assert set(tessy) == {
+        f"fig5-mini-fig5-{case}" for case in ("mini-qwen3-expert", "mini-gpt-oss")
+    }
+
+
+def test_the_plan_says_which_case_an_artifact_is_first_made_for(
+    composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execute(composed("experiment=fig4_mini", "stage=plan", f"outputs_dir={tmp_path}"))
+    said = capsys.readouterr().out
+    places = [said.index(f"for fig4/{case}:") for case in ("mini-mini", "mini-mini2")]
+    assert places == sorted(places) and said.count("for fig4/") == 4
+    assert said.count("Each training of mini-qwen3 (train=mini)") == 1
+    assert said.count("Each training of mini-qwen3-b (") == 1
 
 
 def test_the_author_of_the_data_need_not_be_the_student(composed: Compose) -> None:

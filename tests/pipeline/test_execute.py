@@ -12,7 +12,8 @@ import pytest
 from tessy.config import Experiment
 from tessy.errors import MissingError
 from tessy.pipeline.execute import execute
-from tessy.pipeline.graph import Node, build
+from tessy.pipeline.graph import build
+from tessy.pipeline.node import Node
 from tessy.pipeline.stages import samples
 from tessy.pipeline.store import Store
 from tessy.records import JudgedAnswer, Message, Question, Span, Trajectory, dump_line
@@ -20,18 +21,18 @@ from tessy.records import JudgedAnswer, Message, Question, Span, Trajectory, dum
 Compose = Callable[..., Experiment]
 
 
-def trajectory(node: Node) -> Trajectory:
+def trajectory(node: Node, question: str) -> Trajectory:
     spans = (Span("student", "think", "Okay, ", 2), Span("teacher", "think", "sum it", 3))
-    question = (Message("user", "Print the sum."),)
+    asked = (Message("user", "Print the sum."),)
     method = node.subject.method or ""
-    return Trajectory("q0", 0, method, question, spans, "complete", {}, 1.0, {}, {})
+    return Trajectory(question, 0, method, asked, spans, "complete", {}, 1.0, {}, {})
 
 
-def write_artifact(node: Node, store: Store) -> None:
-    """Store what a stage stores: in its format, of made-up contents."""
+def write_artifact(node: Node, store: Store, question: str = "q0") -> None:
+    """Store what a stage stores: in its format, of made-up contents; data has one sample."""
     with store.working(node) as folder:
         if node.stage == "synthesize":
-            (folder / "trajectories.jsonl").write_text(dump_line(trajectory(node)))
+            (folder / "trajectories.jsonl").write_text(dump_line(trajectory(node, question)))
         elif node.stage == "sft":
             points = [{"step": s, "epoch": s, "loss": 1 / s, "learning_rate": 1.0} for s in (1, 2)]
             (folder / "curve.jsonl").write_text("".join(json.dumps(p) + "\n" for p in points))
@@ -46,12 +47,19 @@ def write_artifact(node: Node, store: Store) -> None:
         store.complete(node, {"samples": 1, "dropped_over_max_length": 2 * (node.stage == "sft")})
 
 
+def write_all(e: Experiment, question: str = "q0") -> None:
+    """Store everything but the report that is not there yet."""
+    store = Store(Path(e.outputs_dir))
+    for node in build(e)[:-1]:
+        if store.manifest(node) is None:
+            write_artifact(node, store, question)
+
+
 @pytest.fixture
 def finished(composed: Compose, tmp_path: Path) -> Experiment:
     """An experiment of which only the report is missing."""
     e = composed("experiment=mini", "tracking=none", f"outputs_dir={tmp_path}")
-    for node in build(e)[:-1]:
-        write_artifact(node, Store(tmp_path))
+    write_all(e)
     return e
 
 
@@ -98,6 +106,36 @@ def test_a_report_that_a_kill_left_unfinished_is_made_anew(
     results.write_text("[")
     execute(finished)
     assert results.read_bytes() == whole
+
+
+def test_a_report_of_another_experiment_of_the_name_is_kept_beside(
+    finished: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execute(finished)
+    mine = (tmp_path / "reports" / "mini" / "results.json").read_bytes()
+    other = dataclasses.replace(finished, seed=7)
+    write_all(other)
+    capsys.readouterr()
+    execute(other)
+    said = capsys.readouterr().out
+    [kept] = (tmp_path / "reports").glob("mini-*")
+    assert f"(seed is 0 and 7); it is now {kept}; name=NAME" in said
+    assert (kept / "results.json").read_bytes() == mine
+    assert (kept / "report.html").is_file() and (kept.parent / "mini" / "report.html").is_file()
+    execute(finished)  # each is kept under its own name, however often they alternate
+    execute(other)
+    assert len(list((tmp_path / "reports").glob("mini-*"))) == 2
+
+
+def test_an_experiment_that_has_grown_keeps_its_folder(
+    finished: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execute(finished)
+    grown = dataclasses.replace(finished, sft_seeds=(*finished.sft_seeds, 9))
+    write_all(grown)
+    execute(grown)
+    assert "Kept" not in capsys.readouterr().out
+    assert [p.name for p in (tmp_path / "reports").glob("mini*")] == ["mini"]
 
 
 def test_the_plan_says_what_is_done_and_begun(

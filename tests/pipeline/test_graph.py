@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tessy.config import Experiment
-from tessy.pipeline import graph
-from tessy.pipeline.graph import Node, build
+from tessy.pipeline.graph import build
 from tessy.pipeline.identity import BLOCK, BLOCKS, model_identity
+from tessy.pipeline.node import STAGE_VERSIONS, Node
 
 Compose = Callable[..., Experiment]
 
@@ -175,7 +175,7 @@ def test_a_new_code_version_makes_the_stage_anew(
 ) -> None:
     before = composed("experiment=mini")
     old = {node.fingerprint for node in build(before)}
-    monkeypatch.setattr(graph, "STAGE_VERSIONS", {**graph.STAGE_VERSIONS, "sft": 2})
+    monkeypatch.setitem(STAGE_VERSIONS, "sft", 2)
     new = {node.stage for node in build(before) if node.fingerprint not in old}
     assert new == {"sft", "evaluate", "report"}
 

@@ -12,7 +12,8 @@ import pytest
 from tessy.config import Experiment
 from tessy.pipeline.estimate import estimate
 from tessy.pipeline.execute import execute
-from tessy.pipeline.graph import Node, build
+from tessy.pipeline.graph import build
+from tessy.pipeline.node import Node
 from tessy.pipeline.requirements import models
 from tessy.pipeline.store import Store
 from tessy.records import Trajectory, read_jsonl

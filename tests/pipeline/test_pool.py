@@ -10,7 +10,8 @@ import pytest
 
 from tessy.config import Experiment
 from tessy.errors import ConfigError
-from tessy.pipeline.graph import Node, build
+from tessy.pipeline.graph import build
+from tessy.pipeline.node import Node
 from tessy.pipeline.requirements import missing, models
 from tessy.pipeline.servers import roles
 from tessy.pipeline.stages import samples

@@ -10,7 +10,7 @@ import pytest
 
 from tessy.checkpoints import MINI
 from tessy.config import Experiment
-from tessy.dialects import DIALECTS
+from tessy.errors import ConfigError, MissingError
 from tessy.pipeline import requirements
 from tessy.pipeline.graph import build
 from tessy.pipeline.requirements import missing, models
@@ -18,8 +18,18 @@ from tessy.pipeline.requirements import missing, models
 Compose = Callable[..., Experiment]
 
 
-def test_this_versions_parts_are_the_registered_ones() -> None:
-    assert set(requirements.DIALECTS) == set(DIALECTS)
+@pytest.mark.parametrize("role", ["student", "teacher"])
+def test_an_unknown_dialect_is_refused(composed: Compose, role: str) -> None:
+    e = composed("experiment=mini", "tracking=none", f"{role}.dialect=gpt_os")
+    with pytest.raises(ConfigError, match=rf"{role}\.dialect='gpt_os' .* did you mean 'gpt_oss'"):
+        missing(e, build(e))
+
+
+def test_an_unknown_kind_of_benchmark_is_named(composed: Compose) -> None:
+    wrong = ("benchmarks.lcb_pro.kind=lcb_prof", "questions.decontaminate=[]")
+    e = composed("experiment=tessy", "benchmark=lcb_pro", *wrong)
+    with pytest.raises(MissingError, match=r"'lcb_prof' is unknown; did you mean 'lcb_pro'"):
+        missing(e, build(e))
 
 
 def test_only_the_models_of_the_nodes_to_do_are_needed(composed: Compose) -> None:
@@ -86,7 +96,7 @@ def test_tables_and_figures_need_what_draws_them(
     monkeypatch.setattr(requirements, "find_spec", lambda name: None)
     assert [m for m in missing(e, build(e)) if "figures" in m] == [
         f"the package {name}, for tables and figures; pip install -e '.[report]'"
-        for name in ("matplotlib", "sklearn")
+        for name in ("matplotlib", "scipy")
     ]
     plain = composed("experiment=mini", "tracking=none")
     assert not [m for m in missing(plain, build(plain)) if "figures" in m]

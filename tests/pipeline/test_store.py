@@ -14,7 +14,7 @@ import pytest
 
 from tessy.errors import ArtifactError, StorageError
 from tessy.pipeline.disk import SESSIONS, session, storage_errors, worked_seconds
-from tessy.pipeline.graph import Node
+from tessy.pipeline.node import Node
 from tessy.pipeline.store import MANIFEST, Store
 
 NODE = Node("questions", "mini world/0", {"world": 0})
@@ -23,7 +23,7 @@ NODE = Node("questions", "mini world/0", {"world": 0})
 WORKER = """
 import sys, time
 from pathlib import Path
-from tessy.pipeline.graph import Node
+from tessy.pipeline.node import Node
 from tessy.pipeline.store import Store
 store, node = Store(Path(sys.argv[1])), Node("questions", "mini world/0", {"world": 0})
 with store.working(node) as folder:

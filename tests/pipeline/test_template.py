@@ -9,7 +9,8 @@ import pytest
 
 from tessy.config import Experiment
 from tessy.errors import ConfigError
-from tessy.pipeline.graph import Node, build
+from tessy.pipeline.graph import build
+from tessy.pipeline.node import Node
 from tessy.pipeline.overrides import check_overrides
 from tessy.pipeline.requirements import missing
 from tests.dialects.families import FAMILIES, save

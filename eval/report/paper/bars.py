@@ -72,7 +72,8 @@ def _group(axes: Any, at: int, cells: Sequence[Cell], names: Sequence[str]) -> N
         tint = colour(cell.bar, names.index(cell.bar))
         if cell.ours is not None:
             ours = cell.ours
-            axes.bar(x, ours.value, 0.84 * pitch, color=tint)
+            filled = {"color": "none", "edgecolor": tint, "hatch": "////"} if cell.hollow else {}
+            axes.bar(x, ours.value, 0.84 * pitch, **({"color": tint} | filled))
             error = [[ours.value - ours.low], [ours.high - ours.value]]
             if ours.high > ours.low:
                 axes.errorbar(x, ours.value, error, color=INK, elinewidth=1.1, capsize=2)
@@ -133,6 +134,9 @@ def _legend(
         )
     if any(cell.ours is None for cell in cells):
         handles.append(Patch(fill=False, edgecolor=MUTED, linestyle=":", label="not measured here"))
+    if any(cell.hollow for cell in cells):
+        said = "too little data to tell"
+        handles.append(Patch(facecolor="none", edgecolor=MUTED, hatch="////", label=said))
     columns = min(len(handles), max(2, int(drawn.get_size_inches()[0] / 1.7)))
     drawn.legend(
         handles=handles, title=title, loc="outside lower center", ncols=columns, fontsize=8

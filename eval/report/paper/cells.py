@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from eval.analysis.style import Similarity
-from eval.report.data import BASE, Case, EvaluatedModel
+from eval.report.data import BASE, Case, DataSet, EvaluatedModel
 from eval.report.paper.figures import Figure
 from eval.report.paper.reference import Place, reference
 from eval.report.rows import method_order, verdicts_of, writer_tokens
 from eval.score import Estimate, interval
 
 ELSEWHERE = ", not in the paper"  # ends the panel of models that the paper's panel lacks
+HOLLOW = 0.1  # of the samples; where fewer are complete, a method was not really tried
 NO_INTERVAL = "no interval: a mean over all samples"
 
 
@@ -27,6 +28,7 @@ class Cell:
     paper: float | None  # None: the paper has no such number
     note: str = ""  # what ours stands on: problems, answers, seeds
     artifacts: tuple[str, ...] = ()
+    hollow: bool = False  # of data so thin that it says nothing about the method
 
     @property
     def place(self) -> Place:
@@ -102,7 +104,9 @@ def _scores(figure: Figure, cases: Sequence[Case], resamples: int) -> Iterator[C
                 if figure.case_in_bar and method != BASE and case is not cases[0]:
                     bar = f"{method}_{case.name}"
                 cell = _score(benchmark, _group(figure, case, method), bar, mine, resamples)
-                yield replace(cell, note="; ".join([cell.note, *data_notes(case, method)]))
+                notes = [cell.note, *data_notes(case, method)]
+                thin = any(is_hollow(d) for d in case.data.datasets if d.method == method)
+                yield replace(cell, note="; ".join(notes), hollow=thin)
 
 
 def data_notes(case: Case, method: str) -> list[str]:
@@ -117,6 +121,23 @@ def data_notes(case: Case, method: str) -> list[str]:
             if unread:
                 notes.append(f"{unread:,.0f} of {dataset.counts['scores']:,.0f} scores unreadable")
     return notes
+
+
+def is_hollow(dataset: DataSet) -> bool:
+    """Whether a method's data is so thin that its numbers say nothing about it."""
+    unread = dataset.counts.get("scores_unparsed", 0)
+    thin = dataset.written.finishes.get("complete", 0) < HOLLOW * dataset.written.samples
+    return thin or (unread > 0 and unread == dataset.counts["scores"])
+
+
+def prominent(cells: Sequence[Cell]) -> list[Cell]:
+    """Those to show together: all, unless none of ours has one of the paper beside it.
+
+    Ours are then of other models (the miniature world's), and the paper's would only dwarf them.
+    """
+    measured = [cell for cell in cells if cell.ours is not None]
+    beside = any(cell.difference is not None for cell in measured)
+    return list(cells) if beside or not measured else measured
 
 
 def _group(figure: Figure, case: Case, method: str) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from eval.report.paper.cells import Cell
+from eval.report.paper.cells import Cell, prominent
 from eval.report.paper.figures import Figure, number
 from eval.report.paper.look import name
 from eval.report.tables import NOTHING, markdown_table
@@ -17,6 +17,7 @@ from eval.score import Estimate
 
 TITLES = ["panel", "group", "what", "ours [95 %]", "paper", "ours - paper [95 %]", "stands on"]
 ASIDE = "Intervals of differences take the paper's value as exact: it prints no interval."
+MARK = "†"  # of a number that says nothing about its method; the reason is among the missing
 _TEX = {
     "\\": r"\textbackslash{}",
     **{char: f"\\{char}" for char in "&%$#_{}"},
@@ -24,6 +25,7 @@ _TEX = {
     "^": r"\textasciicircum{}",
     "–": "--",
     "−": "$-$",
+    MARK: r"\dag{}",
 }
 
 
@@ -34,7 +36,7 @@ def printed(figure: Figure, cells: Sequence[Cell]) -> list[list[str]]:
             name(cell.panel),
             name(cell.group),
             name(cell.bar),
-            said(figure, cell.ours),
+            _ours(figure, cell),
             value(figure, cell.paper),
             said(figure, cell.difference, signed=True),
             cell.note,
@@ -43,47 +45,53 @@ def printed(figure: Figure, cells: Sequence[Cell]) -> list[list[str]]:
     ]
 
 
-def said(figure: Figure, estimate: Estimate | None, signed: bool = False) -> str:
+def said(
+    figure: Figure, estimate: Estimate | None, signed: bool = False, digits: int | None = None
+) -> str:
     """A number with its interval; a star where a difference is decided."""
     if estimate is None:
         return NOTHING
     sign = "+" if signed else ""
-    middle = value(figure, estimate.value, sign)
+    middle = value(figure, estimate.value, sign, digits)
     if estimate.low == estimate.high:
         return middle
-    low, high = (value(figure, bound, sign) for bound in (estimate.low, estimate.high))
+    low, high = (value(figure, bound, sign, digits) for bound in (estimate.low, estimate.high))
     return f"{middle} [{low}, {high}]" + ("*" if signed and estimate.decided else "")
 
 
-def value(figure: Figure, number: float | None, sign: str = "") -> str:
-    """As many digits as the paper prints."""
+def _ours(figure: Figure, cell: Cell, digits: int | None = None) -> str:
+    return said(figure, cell.ours, digits=digits) + (f" {MARK}" if cell.hollow else "")
+
+
+def value(figure: Figure, number: float | None, sign: str = "", digits: int | None = None) -> str:
+    """With so many digits, or as many as the paper prints."""
     if number is None:
         return NOTHING
-    digits = {"tokens": 0, "similarity": 3, "shares": 1}.get(figure.kind, 2)
+    if digits is None:
+        digits = {"tokens": 0, "similarity": 3, "shares": 1}.get(figure.kind, 2)
     return f"{number:{sign},.{digits}f}"
 
 
 def wide(figure: Figure, cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
-    """Titles and lines with a column a panel, as the paper sets its tables: ours (paper's)."""
-    panels = list(dict.fromkeys(cell.panel for cell in cells))
-    lines = dict.fromkeys((cell.group, cell.bar) for cell in cells)
-    found = {cell.place: cell for cell in cells}
+    """Titles and lines with a column a panel, as the paper sets its tables: ours (paper's).
+
+    Where ours are of other models than the paper's, only ours.
+    """
+    shown = prominent(cells)
+    panels = list(dict.fromkeys(cell.panel for cell in shown))
+    lines = dict.fromkeys((cell.group, cell.bar) for cell in shown)
+    found = {cell.place: cell for cell in shown}
     many = len({group for group, _ in lines}) > 1
+    short = 1 if figure.kind == "scores" else None  # its interval makes more digits pointless
     rows = []
     for group, bar in lines:
         row = [f"{name(group)}: {name(bar)}" if many else name(bar)]
         for panel in panels:
             cell = found.get((panel, group, bar))
             paper = "" if cell is None or cell.paper is None else f" ({value(figure, cell.paper)})"
-            row.append(NOTHING if cell is None else _short(figure, cell) + paper)
+            row.append(NOTHING if cell is None else _ours(figure, cell, short) + paper)
         rows.append(row)
     return ["", *map(name, panels)], rows
-
-
-def _short(figure: Figure, cell: Cell) -> str:
-    """Ours without the digits that its interval makes pointless."""
-    text = said(figure, cell.ours)
-    return re.sub(r"(\.\d)\d\b", r"\1", text) if figure.kind == "scores" else text
 
 
 def to_markdown(figure: Figure, cells: Sequence[Cell], notes: Sequence[str]) -> str:
@@ -111,7 +119,7 @@ def to_latex(figure: Figure, cells: Sequence[Cell]) -> str:
 
 def tex(text: str) -> str:
     """Text with what LaTeX would read as a command spelled out."""
-    return re.sub(r"[\\&%$#_{}~^–−]", lambda m: _TEX[m[0]], text)
+    return re.sub(r"[\\&%$#_{}~^–−†]", lambda m: _TEX[m[0]], text)
 
 
 def json_cells(figure: Figure, cells: Sequence[Cell]) -> list[dict[str, Any]]:

@@ -12,14 +12,13 @@ import numpy as np
 
 from eval.report.data import Case, Study
 from eval.report.paper import bars, clouds, look, tables
-from eval.report.paper.cells import Cell, cells, data_notes
+from eval.report.paper.cells import Cell, cells, data_notes, is_hollow, prominent
 from eval.report.paper.figures import FIGURES, Figure
 from eval.report.paper.styles import Styles
 from tessy.config import ReportConfig
 from tessy.errors import DataError
 
 FOLDER = "paper"
-HOLLOW = 0.1  # of the samples; where fewer are complete, a method was not really tried
 
 
 @dataclass
@@ -71,7 +70,7 @@ def _write(shown: Shown, styles: Styles, folder: Path, resamples: int, plt: Any)
         shown.cells = cells(figure, (), (), resamples)
     if shown.cells:
         draw = {"epochs": bars.epochs, "similarity": bars.matrices}.get(figure.kind, bars.bars)
-        drawn = draw(plt, figure, shown.cells)
+        drawn = draw(plt, figure, prominent(shown.cells))
         contents |= {
             ".tex": tables.to_latex(figure, shown.cells),
             ".csv": tables.to_csv(figure, shown.cells),
@@ -90,15 +89,13 @@ def _write(shown: Shown, styles: Styles, folder: Path, resamples: int, plt: Any)
 
 def _hollow(cases: Sequence[Case]) -> list[str]:
     """Methods whose data is so thin that their numbers say nothing about them."""
-    found = []
-    for case in cases:
-        for dataset in case.data.datasets if case.data.models else ():
-            whole = dataset.written.finishes.get("complete", 0)
-            unread = dataset.counts.get("scores_unparsed", 0)
-            thin = whole < HOLLOW * dataset.written.samples
-            if thin or (unread and unread == dataset.counts["scores"]):
-                reasons = ", ".join(data_notes(case, dataset.method))
-                found.append(f"{dataset.method} says nothing about the method: {reasons}")
+    found = [
+        f"{dataset.method} says nothing about the method: "
+        + ", ".join(data_notes(case, dataset.method))
+        for case in cases
+        for dataset in (case.data.datasets if case.data.models else ())
+        if is_hollow(dataset)
+    ]
     return list(dict.fromkeys(found))
 
 

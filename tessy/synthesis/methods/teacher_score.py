@@ -16,6 +16,7 @@ from tessy.config import SamplingConfig
 from tessy.errors import EngineError
 from tessy.records import Finish, Message, Record, Trajectory
 from tessy.synthesis.journal import Journal
+from tessy.synthesis.methods.agreement import agreement
 from tessy.synthesis.methods.whole import Response, respond
 from tessy.synthesis.parts import Cast, Task, trajectory, write
 
@@ -151,7 +152,9 @@ async def _ratings(
 
 
 async def _rate(cast: Cast, task: Task, journal: Journal, response: Response) -> Rating:
-    """Ask the teacher for a score, at temperature 0; a fault of the engine leaves none."""
+    """The teacher's score, at temperature 0; a fault of the engine leaves none."""
+    if cast.method.scorer == "agreement":
+        return await _agreed(cast, task, journal, response)
     role = cast.roles["teacher"]
     text = {p: "".join(s.text for s in response.spans if s.part == p) for p in ("think", "answer")}
     asked = ASKED.format(
@@ -167,3 +170,13 @@ async def _rate(cast: Cast, task: Task, journal: Journal, response: Response) ->
         return Rating(None, "failed", 0)
     answer = role.dialect.split(written.ids)[1] if written.finish == "complete" else ""
     return Rating(parse_score(answer), written.finish, written.generated)
+
+
+async def _agreed(cast: Cast, task: Task, journal: Journal, response: Response) -> Rating:
+    thinking = "".join(span.text for span in response.spans if span.part == "think")
+    try:
+        found = await agreement(cast, task, thinking)
+    except EngineError as error:
+        journal.fault(task, error)
+        return Rating(None, "failed", 0)
+    return Rating(found.score, "complete", found.generated)

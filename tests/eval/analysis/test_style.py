@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
+from sklearn.feature_extraction.text import TfidfTransformer
 
 from eval.analysis.counts import Responses, read
 from eval.analysis.style import frequent_words, project, similarities
@@ -95,6 +97,35 @@ def test_centroids_of_different_styles_lie_apart_and_of_equal_ones_together() ->
     student, teacher, tessy = (found.centroids[name] for name in ("student", "teacher", "tessy"))
     assert np.linalg.norm(student - tessy) < 0.05 * np.linalg.norm(student - teacher)
     assert found.points["student"].shape == (60, 2) and 0.5 < found.explained[0] <= 1
+
+
+def test_vectors_and_their_components_are_those_of_scikit_learn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("eval.analysis.vectors.BLOCK", 7)
+    rng = np.random.default_rng(1)
+    drawn = {name: rng.dirichlet([0.6] * 4, 30) for name in ("student", "teacher", "tessy")}
+    sources = [
+        counted(
+            name,
+            *(
+                response(str(n), " ".join(rng.choice(WORDS[1:], size=20, p=chances)))
+                for n, chances in enumerate(rows)
+            ),
+        )
+        for name, rows in drawn.items()
+    ]
+    counts = np.concatenate([s.counts.toarray() for s in sources])
+    dense = TfidfTransformer().fit_transform(counts).toarray()
+    pca = PCA(n_components=2).fit(dense)
+    places = pca.transform(dense).reshape(3, 30, 2)
+    found = project(sources)
+    assert found.explained == pytest.approx(pca.explained_variance_ratio_[:2], rel=1e-4)
+    for name, mine in zip(drawn, places, strict=True):
+        assert np.abs(found.points[name]) == pytest.approx(np.abs(mine), abs=1e-4)
+    cosines = (dense[:30] * dense[60:]).sum(axis=1)
+    (pair,) = [s for s in similarities(sources) if (s.first, s.second) == ("student", "tessy")]
+    assert pair.mean.value == pytest.approx(cosines.mean(), abs=1e-5)
 
 
 def test_words_are_of_a_thousand_tokens_most_frequent_first() -> None:

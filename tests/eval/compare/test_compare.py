@@ -117,11 +117,14 @@ def test_the_page_links_to_both_answers_and_escapes_them(tmp_path: Path) -> None
     one = contender("base", {"e1": "-", "h1": "+"}, response="<script>alert(1)</script>")
     other = contender("tessy", {"e1": "+", "h1": "+"})
     found = compare([one, other], 200)
-    write(found, "mini", tmp_path)
+    write(found, [], "mini", tmp_path)
     page = (tmp_path / "compare.html").read_text(encoding="utf-8")
     assert 'href="#c0-e1"' in page and 'id="c0-e1"' in page
     assert "<script>alert" not in page and "&lt;script&gt;alert" in page
     rows = json.loads((tmp_path / "compare.json").read_text(encoding="utf-8"))
-    assert rows == json.loads(json.dumps(json_rows(found)))
-    assert rows[0]["answers"] == {"tessy": ["tessy/answers.jsonl"], "base": ["base/answers.jsonl"]}
+    assert rows == {"models": json.loads(json.dumps(json_rows(found))), "data": []}
+    assert rows["models"][0]["answers"] == {
+        "tessy": ["tessy/answers.jsonl"],
+        "base": ["base/answers.jsonl"],
+    }
     assert "| mini | tessy | base | +50.0" in (tmp_path / "compare.md").read_text(encoding="utf-8")

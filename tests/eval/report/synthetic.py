@@ -173,8 +173,7 @@ def _dataset(rng: np.random.Generator, method: str, world: int, count: int, text
         )
         for number in range(count)
     )
-    correct = {"student_only": 0.44, "teacher_only": 0.93, "tessy": 0.75}[method]
-    return DataSet(method, world, trajectories, {"rollbacks": 12, "seconds": 30.5}, correct)
+    return DataSet(method, world, trajectories, {"rollbacks": 12, "seconds": 30.5})
 
 
 if __name__ == "__main__":

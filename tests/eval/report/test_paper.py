@@ -89,6 +89,47 @@ def test_what_the_paper_has_no_value_of_is_shown_alone() -> None:
     assert tables.printed(FIGURES["table1"], [mine])[0][4:6] == ["–", "–"]
 
 
+def test_numbers_of_other_models_than_the_paper_s_are_shown_by_themselves(tmp_path: Path) -> None:
+    mini = case("table1", student="mini", benchmark="mini")
+    [shown] = write_study(study(mini), tmp_path, CONFIG)
+    titles, rows = tables.wide(shown.figure, shown.cells)
+    assert len(titles) == 2 and [row[0] for row in rows] == [
+        *("Base model", "Student-Only", "Teacher-Only", "TESSY")
+    ]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "The paper&#8217;s 64 numbers, which are of other models" in page
+    assert "Diamonds" not in page
+    [_, said] = terminal([shown])
+    assert "64 numbers of the paper are of other models." in str(said)
+    both = found("table1", mini, case("table1")).values()
+    assert len(tables.wide(FIGURES["table1"], list(both))[0]) == 10, "one of ours has a partner"
+
+
+def test_short_numbers_are_rounded() -> None:
+    cell = Cell("mini", "mini", "tessy", Estimate(42.08, 35.82, 48.37), None)
+    assert tables.wide(FIGURES["table1"], [cell])[1] == [["TESSY", "42.1 [35.8, 48.4]"]]
+
+
+def test_a_number_of_almost_no_data_is_marked(tmp_path: Path) -> None:
+    mini = case("table1", student="mini", benchmark="mini")
+    thin = tuple(
+        dataclasses.replace(
+            d, trajectories=[dataclasses.replace(t, finish="length") for t in d.trajectories]
+        )
+        if d.method == "tessy"
+        else d
+        for d in mini.data.datasets
+    )
+    mini = dataclasses.replace(mini, data=dataclasses.replace(mini.data, datasets=thin))
+    [shown] = write_study(study(mini), tmp_path, CONFIG)
+    marked = {cell.bar for cell in shown.cells if cell.hollow}
+    assert marked == {"tessy"}
+    rows = dict(tables.wide(shown.figure, shown.cells)[1])
+    assert rows["TESSY"].endswith("] †") and "†" not in rows["Teacher-Only"]
+    assert r"\dag{}" in (tmp_path / "paper" / "table1.tex").read_text(encoding="utf-8")
+    assert any("tessy says nothing about the method" in what for what in shown.missing)
+
+
 def test_a_bar_is_named_by_who_wrote_teaches_or_differs() -> None:
     teachers = found("fig5", case("fig5"), case("fig5", "r1", teacher="deepseek-r1-0528"))
     assert teachers["ojbench", "deepseek-r1-0528", "tessy"].paper == 19.61
