@@ -19,6 +19,8 @@ from tessy.errors import DataError
 
 _MIB = 1 << 20
 _MEND = "download the file again, or leave the problem out"
+# What `zip` writes. Others fail in ways of their own, and one may ask for gigabytes to begin with.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class Archive:
                 continue
             if entry.flag_bits & 0x1:
                 raise self._refused(name, "is encrypted")
+            if entry.compress_type not in _METHODS:
+                raise self._refused(name, f"is packed by method {entry.compress_type}, not deflate")
             if entry.file_size > self._limits.file_bytes:
                 raise self._refused(name, f"has {entry.file_size:,} bytes")
             packed = max(entry.compress_size, 1)
