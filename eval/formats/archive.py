@@ -78,6 +78,10 @@ class Archive:
     def has(self, name: str) -> bool:
         return name in self._entries or self._beside(name) is not None
 
+    def place(self, name: str) -> str:
+        """Where a file of that name is looked for, for errors."""
+        return str(self._beside(name) or f"{self.where}/{name}")
+
     def read(self, name: str) -> bytes:
         """The contents of a file.
 
