@@ -8,13 +8,15 @@ import select
 import socket
 import struct
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import cache
 
 from eval.judge.command import command_of
+from eval.judge.go_judge import GoJudgeBox, open_go_judge
 from eval.judge.isolation import Isolation, sweep
+from eval.judge.job import Job
 from eval.judge.seccomp import build_filter
 from eval.judge.setting import Setting
 from eval.judge.spec import Limits
@@ -34,21 +36,6 @@ _GRACE_SECONDS = 30.0  # beyond a test's own limits, before the judge gives its 
 _ENVIRONMENT = {"LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "HOME": "/tmp", "PATH": "/usr/bin:/"}
 if "LD_LIBRARY_PATH" in os.environ:  # some clusters' interpreters do not start without it
     _ENVIRONMENT["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
-
-
-@dataclass
-class Job:
-    """One run in a box."""
-
-    arguments: Sequence[str] = ()
-    stdin: bytes | int = b""  # content, or a descriptor
-    stdout: int | None = None  # a descriptor; None: collected and returned
-    program: bytes | None = None  # for an interpreter: source or code
-    compiles: bool = False
-    files: Mapping[str, bytes] = field(default_factory=dict)  # put into /tmp, where it starts
-    collect: str = ""  # a file in /tmp to bring back
-    one_stream: bool = False  # stderr goes where stdout goes
-    no_sigpipe: bool = False  # to write to who has left is an error, not a signal
 
 
 class Box:
@@ -193,12 +180,16 @@ class Box:
 
 
 @contextmanager
-def open_box(isolation: Isolation, setting: Setting) -> Iterator[Box]:
+def open_box(isolation: Isolation, setting: Setting) -> Iterator[Box | GoJudgeBox]:
     """A box, closed and gone when the block is left.
 
     Raises:
         SandboxError: the box could not be made, or failed within the block.
     """
+    if isolation.kind == "go-judge":
+        with open_go_judge(isolation.address, setting) as remote:
+            yield remote
+        return
     try:
         box = Box(isolation, setting)
     except OSError as error:  # no process or descriptor to be had
@@ -214,6 +205,24 @@ def open_box(isolation: Isolation, setting: Setting) -> Iterator[Box]:
         ) from None
     finally:
         box.close()
+
+
+def meet(
+    boxes: tuple[Box, Box], jobs: tuple[Job, Job], limits: tuple[Limits, Limits]
+) -> tuple[Reply, Reply]:
+    """Run two programs at once, each one's stdout being the other one's stdin.
+
+    Raises:
+        OSError, EOFError: a box failed.
+    """
+    (in_0, out_1), (in_1, out_0) = os.pipe(), os.pipe()
+    try:
+        boxes[0].send(replace(jobs[0], stdin=in_0, stdout=out_0), limits[0])
+        boxes[1].send(replace(jobs[1], stdin=in_1, stdout=out_1), limits[1])
+    finally:
+        for end in (in_0, out_1, in_1, out_0):
+            os.close(end)
+    return boxes[0].receive(limits[0]), boxes[1].receive(limits[1])
 
 
 def _ends_within(process: int, seconds: float) -> bool:

@@ -20,7 +20,7 @@ _UID_BASE, _UID_SPAN = 1_600_000_000, 1 << 22  # far above any user's id; one id
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 
 
-Kind = Literal["root", "userns", "bubblewrap", "podman"]
+Kind = Literal["root", "userns", "bubblewrap", "podman", "go-judge"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Isolation:
     `userns`: all of it happens inside a user namespace, under the caller's own id.
     `bubblewrap`: the same, but that tool makes the namespaces, where the system lets only it.
     `podman`: the same, in a container; only where it is asked for.
+    `go-judge`: a service runs them, in containers of its own; only where it is asked for.
     """
 
     kind: Kind
@@ -41,10 +42,16 @@ class Isolation:
     links: tuple[tuple[str, str], ...]
     uid_base: int
     uid_span: int
+    address: str = ""  # of the service
 
     @property
     def weaker(self) -> tuple[str, ...]:
         """What this machine guards less well than it could, one sentence each."""
+        if self.kind == "go-judge":
+            return (
+                f"programs run in the go-judge service at {self.address}, which decides what they "
+                "see and may call; how large their files may be is up to it as well",
+            )
         said = []
         if not self.cgroup:
             said.append(
@@ -71,16 +78,21 @@ class Isolation:
 def candidates() -> list[Isolation]:
     """Ways to isolate, the strongest first; the first that works is used.
 
-    The variable TESSY_SANDBOX names the only one to try.
+    The variable TESSY_SANDBOX names the only one to try: a kind, or the address of a go-judge
+    service.
 
     Raises:
         ConfigError: it names none.
     """
     wanted = os.environ.get("TESSY_SANDBOX", "")
-    if wanted and wanted not in get_args(Kind):
+    if wanted.startswith(("http://", "https://")):
+        return [Isolation("go-judge", "", 0, "", (), (), 0, 0, wanted)]
+    local = [kind for kind in get_args(Kind) if kind != "go-judge"]
+    if wanted and wanted not in local:
         raise ConfigError(
             f"TESSY_SANDBOX={wanted!r:.80} is no way to isolate programs",
-            f"set it to one of {', '.join(get_args(Kind))}, or unset it",
+            f"set it to one of {', '.join(local)}, to the address of a go-judge service such as "
+            "http://localhost:5050, or unset it",
         )
     possible = _possible()
     return [found for found in possible if found.kind == (wanted or found.kind)]
