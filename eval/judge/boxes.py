@@ -9,11 +9,12 @@ import socket
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import cache
 
 from eval.judge.command import command_of
+from eval.judge.docker import Door
 from eval.judge.go_judge import GoJudgeBox, open_go_judge
 from eval.judge.isolation import Isolation, sweep
 from eval.judge.job import Job
@@ -41,15 +42,18 @@ if "LD_LIBRARY_PATH" in os.environ:  # some clusters' interpreters do not start 
 class Box:
     """Use `open_box`. Not for several threads at once."""
 
-    def __init__(self, isolation: Isolation, setting: Setting) -> None:
+    def __init__(self, isolation: Isolation, setting: Setting, door: Door | None = None) -> None:
         self._isolation = isolation
+        self._door = door
         self._program: tuple[bytes, int] | None = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket = ours
         filter_file = _filter_file(setting.executes)
+        if door:
+            door.keep(theirs.fileno(), filter_file)
         try:
             self._launcher = subprocess.Popen(
-                command_of(isolation, setting, theirs.fileno(), filter_file),
+                command_of(isolation, setting, theirs.fileno(), filter_file, door),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -62,6 +66,8 @@ class Box:
             theirs.close()
 
     def wait_until_ready(self) -> None:
+        if self._door:
+            self._door.hand_over(self._launcher.pid, _GRACE_SECONDS)
         self._socket.settimeout(_GRACE_SECONDS)
         if len(self._socket.recv(_MESSAGE_BYTES)) != 4:
             raise EOFError("the box ended before it was ready")
@@ -190,8 +196,13 @@ def open_box(isolation: Isolation, setting: Setting) -> Iterator[Box | GoJudgeBo
         with open_go_judge(isolation.address, setting) as remote:
             yield remote
         return
+    with closing(Door()) if isolation.kind == "docker" else nullcontext() as door:
+        yield from _open_native(isolation, setting, door)
+
+
+def _open_native(isolation: Isolation, setting: Setting, door: Door | None) -> Iterator[Box]:
     try:
-        box = Box(isolation, setting)
+        box = Box(isolation, setting, door)
     except OSError as error:  # no process or descriptor to be had
         raise SandboxError(f"the sandbox failed: {error}", "try again") from None
     try:

@@ -29,9 +29,9 @@ def setting_for(program: Program, limits: Limits, isolation: Isolation) -> Setti
         SandboxError: this machine lacks the language's interpreter.
     """
     if isolation.kind == "go-judge":
-        binary = () if program.path is None else ((str(program.path), PROGRAM),)
-        options = () if binary else (TOOLS[program.language], "-S", "-s")
-        return Setting(limits, binary, interpreter=options)
+        if program.path is not None:
+            return Setting(limits, ((str(program.path), PROGRAM),))
+        return Setting(limits, interpreter=(TOOLS[program.language], "-S", "-s"))
     if program.path is not None:
         libraries, links = ((), ()) if link_options() else library_folders()
         binds = ((str(program.path), PROGRAM), *_same(libraries), *_DEVICES)
@@ -46,7 +46,7 @@ def setting_for(program: Program, limits: Limits, isolation: Isolation) -> Setti
     if program.language == "python":
         executable: str = sys._base_executable  # type: ignore[attr-defined]
         folders, links = isolation.binds, isolation.links
-        options = ("-S", "-s", "-P")
+        options: tuple[str, ...] = ("-S", "-s", "-P")
     else:
         executable, folders, links = _find_pypy()
         options = ("-S", "-s")
