@@ -113,7 +113,7 @@ def test_a_daemon_that_is_not_there_is_one_clear_error(monkeypatch: pytest.Monke
     monkeypatch.setenv("TESSY_SANDBOX", "docker")
     docker._make_image.cache_clear()
     before = doors()
-    with pytest.raises(SandboxError, match=r"Docker makes no container here \(.*start its daemon"):
+    with pytest.raises(SandboxError, match=r"^Docker makes no container here \(.*start its daemon"):
         _checked_isolation.__wrapped__()
     assert doors() <= before
     docker._make_image.cache_clear()

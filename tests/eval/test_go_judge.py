@@ -277,7 +277,9 @@ def test_a_token_is_sent_and_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_service_that_is_not_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TESSY_SANDBOX", "http://127.0.0.1:9")
-    with pytest.raises(SandboxError, match=r"service at http://127\.0\.0\.1:9 failed \(.*refused"):
+    with pytest.raises(
+        SandboxError, match=r"^the go-judge service at http://127\.0\.0\.1:9 .*refused"
+    ):
         _checked_isolation.__wrapped__()
 
 
