@@ -22,6 +22,7 @@ from typing import Any
 from eval.benchmarks import Benchmark, Finder, find_benchmark, kinds
 from eval.judge.sandbox import check_isolation
 from eval.judge.spec import Judgement
+from eval.published import readable_folder
 from tessy.config import JudgeConfig
 from tessy.errors import DataError, TessyError
 from tessy.journal import LineFile
@@ -75,8 +76,7 @@ def grade(
     benchmark = find_benchmark(kind)
     if benchmark.needs_sandbox:
         check_isolation()
-    if not data.is_dir():
-        raise DataError(f"--data {data} is no folder", "give the benchmark's data as published")
+    readable_folder(data, "give the benchmark's data as published as --data")
     total = _count_lines(responses)
     counts: Counter[str] = Counter()
     pool = ThreadPoolExecutor(workers, "judge")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from eval.checkers import testlib
@@ -22,13 +22,21 @@ _COMPILE_LIMITS = Limits(60, 120, 2048, 256, 32, files_mb=256)  # testlib.h cost
 _BESIDE = frozenset({"time_limit", "memory_limit", "output_limit"})
 
 
+@dataclass(frozen=True)
+class Referee:
+    """A checker or an interactor of a problem, compiled."""
+
+    program: Program
+    name: str  # its source, for errors
+
+
 def build(
     archive: Archive,
     files: Sequence[str],
     testlib_folder: str,
     flags: tuple[str, ...] = ("-O2", "-pipe"),
     standard: str = "gnu++17",
-) -> Program:
+) -> Referee:
     """Compile a problem's own program; cached by its contents.
 
     Args:
@@ -50,31 +58,32 @@ def build(
         "cpp", flags, standard, headers=tuple(sorted(beside.items())), limits=_COMPILE_LIMITS
     )
     program = compile_program(source, options)
+    name = archive.place(files[0])
     if isinstance(program, CompileError):
         raise SandboxError(
-            f"{archive.where}: {files[0]} does not compile ({program.message:.300})",
+            f"{name} does not compile ({program.message:.300})",
             "look at the problem; the answer was not judged",
         )
-    return program
+    return Referee(program, name)
 
 
 Check = Callable[[Mapping[str, bytes], Sequence[str]], Exited]  # of files and arguments
 
 
 @contextmanager
-def open_check(checker: Program, limits: Limits) -> Iterator[Check]:
+def open_check(checker: Referee, limits: Limits) -> Iterator[Check]:
     """A function that tells how a checker judged files, for all tests of a submission.
 
     Raises:
         SandboxError: the checker crashed or exceeded a limit.
     """
-    with open_checker(checker, limits) as run:
-        yield lambda files, arguments: _exited(run(files, arguments), "checker")
+    with open_checker(checker.program, limits) as run:
+        yield lambda files, arguments: _exited(run(files, arguments), checker.name)
 
 
 def interact(
     program: Program,
-    interactor: Program,
+    interactor: Referee,
     files: Mapping[str, bytes],
     arguments: Sequence[str],
     limits: Limits,
@@ -87,16 +96,21 @@ def interact(
     program that ended badly because the interactor had left.
 
     Raises:
-        SandboxError: the interactor crashed or broke a limit, and the program did nothing wrong.
+        SandboxError: the interactor crashed; or it broke a limit or said what is no verdict, and
+            the program did nothing wrong.
     """
-    mine, theirs = run_interactive(program, interactor, files, arguments, limits, interactor_limits)
+    mine, theirs = run_interactive(
+        program, interactor.program, files, arguments, limits, interactor_limits
+    )
     if mine.verdict in _BESIDE:
         return mine
+    crashed = theirs.verdict == "runtime_error" and theirs.exit_code < 0
     try:
-        exited = _exited(theirs, "interactor")
+        exited = _exited(theirs, interactor.name)
         right = accepts(exited)
     except SandboxError:
-        if mine.verdict != "accepted":
+        # Who waits in vain for a program may well exceed a limit; but to crash is its own fault.
+        if mine.verdict != "accepted" and not crashed:
             return mine
         raise
     if not right:
@@ -105,10 +119,10 @@ def interact(
     return mine
 
 
-def _exited(run: TestRun, what: str) -> Exited:
+def _exited(run: TestRun, name: str) -> Exited:
     if run.verdict not in ("accepted", "runtime_error") or run.exit_code < 0:
         raise SandboxError(
-            f"a {what} failed itself ({run.verdict}: {run.message:.300})",
+            f"{name} failed itself ({run.verdict}: {run.message:.300})",
             "look at the problem; the answer was not judged",
         )
-    return Exited(run.exit_code, run.stdout, run.stderr)
+    return Exited(run.exit_code, run.stdout, run.stderr, name)

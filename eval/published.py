@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from tessy.errors import DataError, MissingError
 
 _SUFFIXES = (".jsonl", ".parquet", ".csv")
+_AS_PUBLISHED = "give the folder of the data as published"
 
 
 @dataclass(frozen=True)
@@ -40,17 +43,9 @@ def rows(folder: Path, prefix: str = "") -> Iterator[Row | DataError]:
     A line that cannot be read is an error in place of a row; the rest goes on.
 
     Raises:
-        DataError: no such folder, or no such file in it.
+        DataError: no folder that can be read, or no such file in it.
     """
-    files = [
-        path for path in _walk(folder) if path.suffix in _SUFFIXES and path.name.startswith(prefix)
-    ]
-    if not files:
-        raise DataError(
-            f"{folder} has no {prefix or '*'}{', '.join('*' + s for s in _SUFFIXES)}",
-            "give the folder of the data as published",
-        )
-    for path in files:
+    for path in files_below(folder, *(f"{prefix}*{suffix}" for suffix in _SUFFIXES)):
         yield from _rows_of(path)
 
 
@@ -121,22 +116,43 @@ def folder_of(path: str, repository: str, patterns: tuple[str, ...]) -> Path:
     """The local folder `path`, or where it is empty a copy from the hub.
 
     Raises:
-        DataError: `path` is no folder.
+        DataError: `path` is no folder that can be read.
         MissingError: the hub does not give the data set.
     """
     if not path:
         return hub_folder(repository, patterns)
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        raise DataError(f"{folder} is no folder", f"set path to a copy of {repository}")
+    return readable_folder(Path(path).expanduser(), f"set path to a copy of {repository}")
+
+
+def readable_folder(folder: Path, mend: str = _AS_PUBLISHED) -> Path:
+    """The folder itself.
+
+    Raises:
+        DataError: there is none, or this user may not look into it.
+    """
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise DataError(f"{folder} is no folder to be read ({error.strerror})", mend) from None
     return folder
 
 
-def _walk(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.rglob("*") if path.is_file())
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read ({error.strerror})") from None
+def files_below(folder: Path, *patterns: str, mend: str = _AS_PUBLISHED) -> list[Path]:
+    """The files in a folder and those in it whose names match a pattern, in their order.
+
+    Raises:
+        DataError: there are none, or this user may not look into one of the folders.
+    """
+    found: list[Path] = []
+
+    def refuse(error: OSError) -> None:  # by itself a walk leaves out what it cannot look into
+        raise DataError(f"{error.filename} is no folder to be read ({error.strerror})", mend)
+
+    for parent, _, names in os.walk(folder, onerror=refuse):
+        found += [Path(parent, n) for n in names if any(fnmatchcase(n, p) for p in patterns)]
+    if not found:
+        raise DataError(f"{folder} has no {', '.join(patterns)}", mend)
+    return sorted(found)
 
 
 def _parsed(line: bytes, where: str) -> Row | DataError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import overload
 
@@ -77,6 +78,15 @@ def with_retry(judge: Callable[[], Judgement]) -> Judgement:
     return Judgement("judge_fault", fault, retried=1)
 
 
+@contextmanager
+def at_test(index: int) -> Iterator[None]:
+    """A fault of the judge in here names the test."""
+    try:
+        yield
+    except SandboxError as error:
+        raise SandboxError(f"test {index + 1}: {error.what}", error.mend) from None
+
+
 def _summary(runs: Sequence[TestRun]) -> Judgement:
     for index, run in enumerate(runs):
         if run.verdict == "compile_error":  # found where it is run, as Python's
@@ -140,6 +150,7 @@ def _is_over(suite: Suite, runs: Sequence[TestRun]) -> bool:
 def _judged(suite: Suite, index: int, run: TestRun) -> TestRun:
     wrong = ""
     if suite.accepts(run):
-        wrong = suite.judge_test(index, run)
+        with at_test(index):
+            wrong = suite.judge_test(index, run)
         run = replace(run, verdict="wrong_answer" if wrong else "accepted", message=wrong)
     return replace(run, stdout=b"", stderr=b"")

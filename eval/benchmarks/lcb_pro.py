@@ -18,8 +18,8 @@ from eval.formats.archive import Archive
 from eval.formats.lightcp import Case, ProblemConfig, read_config
 from eval.helpers import Check, build, interact, open_check
 from eval.judge.spec import COMPILE_LIMITS, CompileOptions, Judgement, Limits, Program, TestRun
-from eval.published import Row, folder_of, rows
-from eval.submission import Suite, judge_built, judge_program, judged
+from eval.published import Row, files_below, folder_of, rows
+from eval.submission import Suite, at_test, judge_built, judge_program, judged
 from tessy.config import BenchmarkConfig, JudgeConfig
 from tessy.errors import DataError
 from tessy.records import Message, Problem
@@ -153,7 +153,7 @@ def open_data(folder: Path) -> Finder:
 
 
 def _archives(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(folder.rglob("*.zip"))}
+    return {path.stem: path for path in files_below(folder, "*.zip")}
 
 
 def _located(name: str, tests: Mapping[str, Path]) -> Problem:
@@ -226,7 +226,7 @@ def _judge_interactive(
 
     def run(program: Program) -> list[TestRun]:
         runs: list[TestRun] = []
-        for case in setup.cases:
+        for index, case in enumerate(setup.cases):
             limits = _limits(case)
             theirs = replace(
                 limits,
@@ -237,7 +237,8 @@ def _judge_interactive(
             )
             files = {"in.txt": archive.read(case.input), "ans.txt": archive.read(case.answer)}
             names = ("in.txt", "tout.txt", "ans.txt")
-            runs.append(interact(program, interactor, files, names, limits, theirs, _accepts))
+            with at_test(index):
+                runs.append(interact(program, interactor, files, names, limits, theirs, _accepts))
             if runs[-1].verdict != "accepted":
                 break
         return runs

@@ -18,7 +18,7 @@ from eval.benchmarks import Benchmark, Finder, Loaded, Unjudged
 from eval.checkers.livecodebench import program, same_output, same_value
 from eval.formats.pickled import packed_text
 from eval.judge.spec import CompileOptions, Judgement, Limits, TestRun
-from eval.published import Row, folder_of, indexed, row_at
+from eval.published import Row, files_below, folder_of, indexed, row_at
 from eval.submission import Suite, judge_program, judged
 from tessy.config import BenchmarkConfig, JudgeConfig
 from tessy.errors import DataError
@@ -67,12 +67,12 @@ def load(config: BenchmarkConfig, seed: int) -> Loaded:
     start, end = _window(config)
     pattern = "*.jsonl" if start or not config.split else f"{config.split}.jsonl"
     folder = folder_of(config.path, REPOSITORY, (pattern,))
-    files = sorted(folder.rglob(pattern))
-    if not files:
-        raise DataError(
-            f"benchmark {config.name}: split {config.split!r} has no file {pattern} in {folder}",
-            "name a slice such as test5, or a window such as 2024-08-01..2025-02-01",
-        )
+    files = files_below(
+        folder,
+        pattern,
+        mend=f"set benchmarks.{config.name}.split to a slice such as test5, or to a window such as "
+        "2024-08-01..2025-02-01",
+    )
     problems: dict[str, Problem] = {}
     unjudged: list[Unjudged] = []
     for place, row in indexed(files):
@@ -143,20 +143,23 @@ def judge(problem: Problem, answer: str | None, config: JudgeConfig) -> Judgemen
 def open_data(folder: Path) -> Finder:
     """Problems by `question_id`, from a folder of *.jsonl; bad lines hide no other."""
     found: dict[str, Problem] = {}
-    bad: list[DataError] = []
-    for place, row in indexed(sorted(folder.rglob("*.jsonl"))):
+    bad: dict[str, DataError] = {}  # by the question, as far as its row says which
+    for place, row in indexed(files_below(folder, "*.jsonl")):
         try:
             if isinstance(row, DataError):
                 raise row
             problem = _problem(row, place)
             found.setdefault(problem.problem_id, problem)
         except DataError as error:
-            bad.append(error)
+            name = row.values.get("question_id") if isinstance(row, Row) else ""
+            bad.setdefault(str(name), error)
 
     def find(row: Mapping[str, Any]) -> Problem:
         name = str(row["question_id"])
         if name not in found:
-            also = f" (unreadable: {bad[0]})" if bad else ""
+            if name in bad:
+                raise bad[name]
+            also = f" (unreadable: {next(iter(bad.values()))})" if bad else ""
             raise DataError(f"question {name!r:.80} is not in {folder}{also}")
         return found[name]
 
@@ -192,9 +195,9 @@ def _problem(row: Row, place: str) -> Problem:
 
 def _function(row: Row) -> str:
     """The name of the function that is called; empty where the program reads stdin."""
-    where = f"{row.where}: metadata"
+    where, text = f"{row.where}: metadata", row.text("metadata")
     try:
-        metadata = json.loads(row.text("metadata"))
+        metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where} is not JSON ({error})", "download the file again") from None
     name = metadata.get("func_name") if isinstance(metadata, dict) else 0

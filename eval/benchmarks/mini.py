@@ -8,6 +8,7 @@ from pathlib import Path
 from eval.benchmarks import Benchmark, Finder, Loaded, find_by
 from eval.judge.judge import judge
 from eval.judge.spec import Judgement, Limits
+from eval.published import files_below
 from tessy.config import BenchmarkConfig, JudgeConfig
 from tessy.errors import ConfigError
 from tessy.mini.style import style_marks
@@ -48,7 +49,7 @@ def extract(response: str) -> str | None:
 
 def open_data(folder: Path) -> Finder:
     """Problems in the folder's *.jsonl, each a `tessy.records.Problem`, by `problem_id`."""
-    files = sorted(folder.glob("*.jsonl"))
+    files = files_below(folder, "*.jsonl")
     return find_by("problem_id", (p for file in files for p in read_jsonl(file, Problem)), folder)
 
 

@@ -19,10 +19,10 @@ from eval.checkers.dmoj import find_checker, normalize
 from eval.checkers.testlib import PROTOCOLS
 from eval.formats.archive import Archive
 from eval.formats.dmoj_init import Case, Helper, ProblemInit, open_problem
-from eval.helpers import Check, build, interact, open_check
+from eval.helpers import Check, Referee, build, interact, open_check
 from eval.judge.spec import CompileOptions, Judgement, Limits, Program, TestRun
-from eval.published import Row, folder_of, rows
-from eval.submission import Suite, judge_built, judge_program, judged
+from eval.published import Row, folder_of, readable_folder, rows
+from eval.submission import Suite, at_test, judge_built, judge_program, judged
 from tessy.config import BenchmarkConfig, JudgeConfig
 from tessy.errors import DataError
 from tessy.records import Message, Problem
@@ -155,8 +155,7 @@ def _located(number_or_name: Any, language: str, folder: Path) -> Problem:
     if name in SKIPPED:
         raise DataError(f"problem {name} is skipped", "the published package skips it as well")
     place = folder / ("NOI" if name.startswith("loj-") else "ICPC") / name
-    if not place.is_dir():
-        raise DataError(f"{place} is no folder", "download the test data again")
+    readable_folder(place, "download the test data again")
     return Problem(name, "", metadata={"language": language}, data=str(place))
 
 
@@ -211,8 +210,14 @@ class _Tests:
         if how.helper:
             return self._bridged(index, run, how.helper)
         if how.module:
-            source, stdin = self._archive.read(how.module), self.stdin(index)
-            right = module.check(source, how.arguments, run.stdout, self.answer(index), stdin)
+            right = module.check(
+                self._archive.read(how.module),
+                self._archive.place(how.module),
+                how.arguments,
+                output=run.stdout,
+                answer=self.answer(index),
+                stdin=self.stdin(index),
+            )
         else:
             right = find_checker(how.name, how.arguments)(run.stdout, self.answer(index))
         return "" if right else f"{how.module or how.name} rejects the output"
@@ -237,7 +242,7 @@ class _Tests:
 
 
 def _meeting(
-    helper: Helper, interactor: Program, cases: Sequence[Case], tests: _Tests
+    helper: Helper, interactor: Referee, cases: Sequence[Case], tests: _Tests
 ) -> Callable[[Program], list[TestRun]]:
     """A function that lets a program meet the interactor on every test."""
     protocol = PROTOCOLS[helper.kind]
@@ -246,23 +251,20 @@ def _meeting(
     arguments = _arguments(helper.arguments or protocol.interactor_arguments)
 
     def run(program: Program) -> list[TestRun]:
-        return [
-            interact(
-                program,
-                interactor,
-                {"input.txt": tests.stdin(index), "answer.txt": tests.answer(index)},
-                arguments,
-                _limits(case),
-                theirs,
-                protocol.accepts,
-            )
-            for index, case in enumerate(cases)
-        ]
+        runs = []
+        for index, case in enumerate(cases):
+            files = {"input.txt": tests.stdin(index), "answer.txt": tests.answer(index)}
+            limits, accepts = _limits(case), protocol.accepts
+            with at_test(index):
+                runs.append(
+                    interact(program, interactor, files, arguments, limits, theirs, accepts)
+                )
+        return runs
 
     return run
 
 
-def _build(archive: Archive, helper: Helper, config: JudgeConfig) -> Program:
+def _build(archive: Archive, helper: Helper, config: JudgeConfig) -> Referee:
     flags = (*helper.flags, "-O2", "-DONLINE_JUDGE")
     return build(archive, helper.files, config.testlib, flags, helper.standard)
 

@@ -57,9 +57,17 @@ print(json.dumps(bool(got)))
 
 
 def check(
-    source: bytes, arguments: Mapping[str, Any], output: bytes, answer: bytes, stdin: bytes
+    source: bytes,
+    name: str,
+    arguments: Mapping[str, Any],
+    output: bytes,
+    answer: bytes,
+    stdin: bytes,
 ) -> bool:
     """What the module's `check` says.
+
+    Args:
+        name: the module's file, for errors.
 
     Raises:
         SandboxError: it failed, which is no verdict.
@@ -76,7 +84,7 @@ def check(
     said = run.stdout.rpartition(b"\n\n")[2].strip()
     if run.verdict != "accepted" or said not in (b"true", b"false"):
         raise SandboxError(
-            f"the problem's checker failed ({run.verdict}: {run.message:.300})",
+            f"{name} failed itself ({run.message[:300] or 'it ended without a verdict'})",
             "look at the problem; the answer was not judged",
         )
     return said == b"true"

@@ -27,6 +27,7 @@ class Exited:
     status: int
     stdout: bytes
     stderr: bytes
+    name: str  # its source, for errors
 
 
 # Arguments of a checker and of an interactor, and whether their exit accepts the output.
@@ -117,6 +118,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
 def _fault(exited: Exited) -> SandboxError:
     said = (exited.stderr or exited.stdout).decode(errors="replace").strip()[:200]
     return SandboxError(
-        f"a checker ended with status {exited.status}, which is no verdict ({said or 'silent'})",
-        "look at the problem's checker; the answer was not judged",
+        f"{exited.name} ended with status {exited.status}, which is no verdict "
+        f"({said or 'it says nothing'})",
+        "look at the problem; the answer was not judged",
     )

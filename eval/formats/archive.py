@@ -19,6 +19,8 @@ from tessy.errors import DataError
 
 _MIB = 1 << 20
 _MEND = "download the file again, or leave the problem out"
+# What `zip` writes. Others fail in ways of their own, and one may ask for gigabytes to begin with.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ class Archive:
 
     def has(self, name: str) -> bool:
         return name in self._entries or self._beside(name) is not None
+
+    def place(self, name: str) -> str:
+        """Where a file of that name is looked for, for errors."""
+        return str(self._beside(name) or f"{self.where}/{name}")
 
     def read(self, name: str) -> bytes:
         """The contents of a file.
@@ -137,6 +143,8 @@ class Archive:
                 continue
             if entry.flag_bits & 0x1:
                 raise self._refused(name, "is encrypted")
+            if entry.compress_type not in _METHODS:
+                raise self._refused(name, f"is packed by method {entry.compress_type}, not deflate")
             if entry.file_size > self._limits.file_bytes:
                 raise self._refused(name, f"has {entry.file_size:,} bytes")
             packed = max(entry.compress_size, 1)

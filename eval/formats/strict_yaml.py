@@ -157,7 +157,7 @@ def _field(node: yaml.Node, file: str, name: str) -> Field:
         raise DataError(f"{file}:{line}: {name} has the tag {node.tag!r:.80}", _MEND)
     try:
         value = yaml.SafeLoader("").construct_object(node)
-    except (ValueError, KeyError, OverflowError):
+    except (ValueError, LookupError, OverflowError):
         raise DataError(f"{file}:{line}: {name} is {node.value!r:.80}", _MEND) from None
     return Field(value, file, line, name, node.value)
 

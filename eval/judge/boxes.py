@@ -8,13 +8,16 @@ import select
 import socket
 import struct
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import cache
 
 from eval.judge.command import command_of
+from eval.judge.docker import Door
+from eval.judge.go_judge import GoJudgeBox, open_go_judge
 from eval.judge.isolation import Isolation, sweep
+from eval.judge.job import Job
 from eval.judge.seccomp import build_filter
 from eval.judge.setting import Setting
 from eval.judge.spec import Limits
@@ -36,33 +39,21 @@ if "LD_LIBRARY_PATH" in os.environ:  # some clusters' interpreters do not start 
     _ENVIRONMENT["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
 
 
-@dataclass
-class Job:
-    """One run in a box."""
-
-    arguments: Sequence[str] = ()
-    stdin: bytes | int = b""  # content, or a descriptor
-    stdout: int | None = None  # a descriptor; None: collected and returned
-    program: bytes | None = None  # for an interpreter: source or code
-    compiles: bool = False
-    files: Mapping[str, bytes] = field(default_factory=dict)  # put into /tmp, where it starts
-    collect: str = ""  # a file in /tmp to bring back
-    one_stream: bool = False  # stderr goes where stdout goes
-    no_sigpipe: bool = False  # to write to who has left is an error, not a signal
-
-
 class Box:
     """Use `open_box`. Not for several threads at once."""
 
-    def __init__(self, isolation: Isolation, setting: Setting) -> None:
+    def __init__(self, isolation: Isolation, setting: Setting, door: Door | None = None) -> None:
         self._isolation = isolation
+        self._door = door
         self._program: tuple[bytes, int] | None = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket = ours
         filter_file = _filter_file(setting.executes)
+        if door:
+            door.keep(theirs.fileno(), filter_file)
         try:
             self._launcher = subprocess.Popen(
-                command_of(isolation, setting, theirs.fileno(), filter_file),
+                command_of(isolation, setting, theirs.fileno(), filter_file, door),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -75,6 +66,8 @@ class Box:
             theirs.close()
 
     def wait_until_ready(self) -> None:
+        if self._door:
+            self._door.hand_over(self._launcher.pid, _GRACE_SECONDS)
         self._socket.settimeout(_GRACE_SECONDS)
         if len(self._socket.recv(_MESSAGE_BYTES)) != 4:
             raise EOFError("the box ended before it was ready")
@@ -193,14 +186,23 @@ class Box:
 
 
 @contextmanager
-def open_box(isolation: Isolation, setting: Setting) -> Iterator[Box]:
+def open_box(isolation: Isolation, setting: Setting) -> Iterator[Box | GoJudgeBox]:
     """A box, closed and gone when the block is left.
 
     Raises:
         SandboxError: the box could not be made, or failed within the block.
     """
+    if isolation.kind == "go-judge":
+        with open_go_judge(isolation.address, setting) as remote:
+            yield remote
+        return
+    with closing(Door()) if isolation.kind == "docker" else nullcontext() as door:
+        yield from _open_native(isolation, setting, door)
+
+
+def _open_native(isolation: Isolation, setting: Setting, door: Door | None) -> Iterator[Box]:
     try:
-        box = Box(isolation, setting)
+        box = Box(isolation, setting, door)
     except OSError as error:  # no process or descriptor to be had
         raise SandboxError(f"the sandbox failed: {error}", "try again") from None
     try:
@@ -214,6 +216,24 @@ def open_box(isolation: Isolation, setting: Setting) -> Iterator[Box]:
         ) from None
     finally:
         box.close()
+
+
+def meet(
+    boxes: tuple[Box, Box], jobs: tuple[Job, Job], limits: tuple[Limits, Limits]
+) -> tuple[Reply, Reply]:
+    """Run two programs at once, each one's stdout being the other one's stdin.
+
+    Raises:
+        OSError, EOFError: a box failed.
+    """
+    (in_0, out_1), (in_1, out_0) = os.pipe(), os.pipe()
+    try:
+        boxes[0].send(replace(jobs[0], stdin=in_0, stdout=out_0), limits[0])
+        boxes[1].send(replace(jobs[1], stdin=in_1, stdout=out_1), limits[1])
+    finally:
+        for end in (in_0, out_1, in_1, out_0):
+            os.close(end)
+    return boxes[0].receive(limits[0]), boxes[1].receive(limits[1])
 
 
 def _ends_within(process: int, seconds: float) -> bool:

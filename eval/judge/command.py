@@ -6,7 +6,7 @@ import itertools
 import os
 from pathlib import Path
 
-from eval.judge import podman
+from eval.judge import docker, podman
 from eval.judge.isolation import CGROUP_PREFIX, MOUNTPOINT, Isolation
 from eval.judge.launcher import find_launcher
 from eval.judge.setting import Setting
@@ -14,7 +14,13 @@ from eval.judge.setting import Setting
 _numbers = itertools.count()
 
 
-def command_of(isolation: Isolation, setting: Setting, control: int, filter_file: int) -> list[str]:
+def command_of(
+    isolation: Isolation,
+    setting: Setting,
+    control: int,
+    filter_file: int,
+    door: docker.Door | None = None,
+) -> list[str]:
     launcher = find_launcher()
     assert launcher is not None, "boxes are opened only where the launcher could be built"
     limits, number = setting.limits, next(_numbers)
@@ -25,6 +31,8 @@ def command_of(isolation: Isolation, setting: Setting, control: int, filter_file
     elif isolation.kind == "podman":
         start = podman.container(setting, launcher / "box", uid, control, filter_file)
         control, filter_file = podman.CONTROL, podman.FILTER
+    elif door:
+        start = docker.container(setting, launcher / "box", uid, door)
     plan = [
         f"kind={isolation.kind}",
         f"uid={uid}",
@@ -35,10 +43,11 @@ def command_of(isolation: Isolation, setting: Setting, control: int, filter_file
         f"filter={filter_file}",
         f"hold={MOUNTPOINT}",
     ]
+    plan += [f"door={docker.DOOR}"] if door else []
     name = f"{CGROUP_PREFIX}{os.getpid()}-{number}"
     plan += [f"Memory={isolation.cgroup}/{name}"] if isolation.cgroup else []
     plan += [f"Cpu={isolation.cpu_cgroup}/{name}"] if isolation.cpu_cgroup else []
-    enclosed = isolation.kind in ("bubblewrap", "podman")
+    enclosed = isolation.kind in ("bubblewrap", "podman", "docker")
     if enclosed:
         plan.append(f"address={setting.base_mb << 22}")  # nothing tells there how much is used
     interpreter = ["--", *setting.interpreter, *plan, "--", "warm"] if setting.interpreter else []

@@ -15,9 +15,11 @@ from pathlib import Path
 from shutil import rmtree
 
 from eval.judge.alone import beside_others
-from eval.judge.boxes import Job, open_box
+from eval.judge.boxes import open_box
 from eval.judge.cache import cache_folder, cached, digest
+from eval.judge.go_judge import TOOLS, tool_version
 from eval.judge.isolation import Isolation
+from eval.judge.job import Job
 from eval.judge.languages import find_compiler, link_options, missing
 from eval.judge.setting import Setting
 from eval.judge.spec import CompileError, CompileOptions, Program
@@ -52,10 +54,10 @@ def compile_program(source: str, options: CompileOptions) -> Program | CompileEr
     """
     if options.language != "cpp":
         return Program(options.language, source)
-    lacking = missing("cpp")
+    isolation = check_isolation()
+    lacking = missing("cpp", isolation)
     if lacking:
         raise SandboxError("C++ programs cannot be judged", f"they need {lacking}")
-    isolation = check_isolation()
 
     def make(folder: Path) -> None:
         reply = _compile(source, options, isolation)
@@ -68,7 +70,7 @@ def compile_program(source: str, options: CompileOptions) -> Program | CompileEr
             prune_cache()
 
     try:
-        folder = cached("cpp", _name(source, options), make)
+        folder = cached("cpp", _name(source, options, isolation), make)
     except _Refused as refused:
         return refused.error
     return Program("cpp", source, folder / "program")
@@ -94,6 +96,19 @@ class _Refused(Exception):
 
 
 def _compile(source: str, options: CompileOptions, isolation: Isolation) -> Reply:
+    if isolation.kind == "go-judge":
+        setting, command = Setting(options.limits), [TOOLS["cpp"], "main.cpp", *_flags(options)]
+    else:
+        setting, command = _native(source, options)
+    files = {name: text.encode() for name, text in options.headers}
+    files["main.cpp"] = source.encode(errors="surrogatepass")
+    job = Job([*command, "-o", "program"], files=files, collect="program", one_stream=True)
+    with open_box(isolation, setting) as box, beside_others():
+        return box.run(job, options.limits)
+
+
+def _native(source: str, options: CompileOptions) -> tuple[Setting, list[str]]:
+    """What a box of this machine holds for a compiler, and how it is called."""
     precompiled = _FIRST_INCLUDE.match(source) and _precompiled_header(options)
     binds = [(f, f) for f in _SYSTEM if Path(f).is_dir() and not Path(f).is_symlink()]
     binds += [(str(precompiled), _HEADERS)] if precompiled else []
@@ -109,14 +124,8 @@ def _compile(source: str, options: CompileOptions, isolation: Isolation) -> Repl
         "main.cpp",
         *_flags(options),
         *link_options(),
-        *("-o", "program"),
     ]
-    files = {name: text.encode() for name, text in options.headers}
-    files["main.cpp"] = source.encode(errors="surrogatepass")
-    with open_box(isolation, setting) as box, beside_others():
-        return box.run(
-            Job(command, files=files, collect="program", one_stream=True), options.limits
-        )
+    return setting, command
 
 
 def _error(reply: Reply, options: CompileOptions) -> CompileError:
@@ -132,9 +141,12 @@ def _flags(options: CompileOptions) -> list[str]:
     return [*options.flags, f"-std={options.standard}", "-fdiagnostics-color=never"]
 
 
-def _name(source: str, options: CompileOptions) -> str:
+def _name(source: str, options: CompileOptions, isolation: Isolation) -> str:
     headers = [part for pair in options.headers for part in pair]
-    return digest(*_toolchain(options), source, *_flags(options), *headers)
+    tools = _toolchain(options)
+    if isolation.kind == "go-judge":
+        tools = [isolation.address, tool_version(isolation.address, "cpp")]
+    return digest(*tools, source, *_flags(options), *headers)
 
 
 def _toolchain(options: CompileOptions) -> list[str]:

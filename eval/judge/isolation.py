@@ -20,7 +20,7 @@ _UID_BASE, _UID_SPAN = 1_600_000_000, 1 << 22  # far above any user's id; one id
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 
 
-Kind = Literal["root", "userns", "bubblewrap", "podman"]
+Kind = Literal["root", "userns", "bubblewrap", "podman", "docker", "go-judge"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Isolation:
     `root`: process 1 of a box is root with few capabilities, programs are another user.
     `userns`: all of it happens inside a user namespace, under the caller's own id.
     `bubblewrap`: the same, but that tool makes the namespaces, where the system lets only it.
-    `podman`: the same, in a container; only where it is asked for.
+    `podman`, `docker`: the same, in a container; only where it is asked for.
+    `go-judge`: a service runs them, in containers of its own; only where it is asked for.
     """
 
     kind: Kind
@@ -41,10 +42,16 @@ class Isolation:
     links: tuple[tuple[str, str], ...]
     uid_base: int
     uid_span: int
+    address: str = ""  # of the service
 
     @property
     def weaker(self) -> tuple[str, ...]:
         """What this machine guards less well than it could, one sentence each."""
+        if self.kind == "go-judge":
+            return (
+                f"programs run in the go-judge service at {self.address}, which decides what they "
+                "see and may call; how large their files may be is up to it as well",
+            )
         said = []
         if not self.cgroup:
             said.append(
@@ -56,7 +63,7 @@ class Isolation:
                 "only bubblewrap may make namespaces here; a box is slower to start, and files of "
                 "a test are deleted instead of dropped with their file system"
             )
-        if self.kind == "podman":
+        if self.kind in ("podman", "docker"):
             said.append(
                 "in a container a box is slower to start, and programs see its /proc, /sys and /etc"
             )
@@ -71,22 +78,27 @@ class Isolation:
 def candidates() -> list[Isolation]:
     """Ways to isolate, the strongest first; the first that works is used.
 
-    The variable TESSY_SANDBOX names the only one to try.
+    The variable TESSY_SANDBOX names the only one to try: a kind, or the address of a go-judge
+    service.
 
     Raises:
         ConfigError: it names none.
     """
     wanted = os.environ.get("TESSY_SANDBOX", "")
-    if wanted and wanted not in get_args(Kind):
+    if wanted.startswith(("http://", "https://")):
+        return [Isolation("go-judge", "", 0, "", (), (), 0, 0, wanted)]
+    local = [kind for kind in get_args(Kind) if kind != "go-judge"]
+    if wanted and wanted not in local:
         raise ConfigError(
             f"TESSY_SANDBOX={wanted!r:.80} is no way to isolate programs",
-            f"set it to one of {', '.join(get_args(Kind))}, or unset it",
+            f"set it to one of {', '.join(local)}, to the address of a go-judge service such as "
+            "http://localhost:5050, or unset it",
         )
-    possible = _possible()
+    possible = _possible(wanted)
     return [found for found in possible if found.kind == (wanted or found.kind)]
 
 
-def _possible() -> list[Isolation]:
+def _possible(wanted: str) -> list[Isolation]:
     binds, links = visible_folders()
     base, span = _free_uids()
     plain = Isolation("userns", "", 0, "", binds, links, base, span)
@@ -98,8 +110,8 @@ def _possible() -> list[Isolation]:
         root = replace(plain, kind="root", cgroup=folder, cgroup_version=version)
         # A root without the capability to mount (a container's) has only the plain user's way.
         found.insert(0, replace(root, cpu_cgroup=_cpu_cgroup() if version == 1 else ""))
-    if os.environ.get("TESSY_SANDBOX") == "podman" and shutil.which("podman"):
-        found.append(replace(plain, kind="podman"))
+    kinds: tuple[Kind, ...] = ("podman", "docker")
+    found += [replace(plain, kind=kind) for kind in kinds if wanted == kind and shutil.which(kind)]
     return found
 
 

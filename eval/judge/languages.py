@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from eval.judge.go_judge import TOOLS, tool_version
 from eval.judge.isolation import Isolation, library_folders, outermost
 from eval.judge.launcher import find_launcher
 from eval.judge.setting import Setting
@@ -27,6 +28,10 @@ def setting_for(program: Program, limits: Limits, isolation: Isolation) -> Setti
     Raises:
         SandboxError: this machine lacks the language's interpreter.
     """
+    if isolation.kind == "go-judge":
+        if program.path is not None:
+            return Setting(limits, ((str(program.path), PROGRAM),))
+        return Setting(limits, interpreter=(TOOLS[program.language], "-S", "-s"))
     if program.path is not None:
         libraries, links = ((), ()) if link_options() else library_folders()
         binds = ((str(program.path), PROGRAM), *_same(libraries), *_DEVICES)
@@ -57,8 +62,15 @@ def setting_for(program: Program, limits: Limits, isolation: Isolation) -> Setti
     )
 
 
-def missing(language: Language) -> str:
-    """What to install so that programs of a language can be judged; "" if nothing is missing."""
+def missing(language: Language, isolation: Isolation | None = None) -> str:
+    """What to install so that programs of a language can be judged; "" if nothing is missing.
+
+    Args:
+        isolation: None looks on this machine.
+    """
+    if isolation and isolation.kind == "go-judge":
+        there = tool_version(isolation.address, language)
+        return "" if there else f"{TOOLS[language]} where {isolation.address} runs programs"
     if find_launcher() is None and language != "python":
         return "a C compiler: install gcc"
     if language == "cpp" and find_compiler() is None:

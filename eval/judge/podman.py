@@ -27,31 +27,41 @@ def container(
     setting: Setting, launcher: Path, uid: int, control: int, filter_file: int
 ) -> list[str]:
     """The command that runs the launcher as process 1 of a container."""
+    own = ["--no-hosts", "--passwd=false", "--read-only-tmpfs=false", "--preserve-fds", "2"]
+    # Where something is mounted stays in the root, so boxes that hold the same share one.
+    places = [target for _, target in setting.binds] + [path for path, _ in setting.links]
+    root = cached("podman", digest(*places), _make_root)
+    renumber = [sys.executable, "-I", "-S", "-c", _RENUMBER, str(control), str(filter_file)]
+    common = options(setting, launcher, uid if os.geteuid() == 0 else None)
+    return [*renumber, *_podman(), "run", *common, *own, "--rootfs", str(root), "/judge/box"]
+
+
+def options(setting: Setting, launcher: Path, uid: int | None) -> list[str]:
+    """What a container is told, as Docker understands it too.
+
+    Args:
+        uid: None where neither the user nor a cgroup may be ours to choose.
+    """
     limits = setting.limits
-    options = [
-        *("--rm", "--network", "none", "--hostname", "box", "--no-hosts", "--passwd=false"),
-        *("--preserve-fds", "2", "--workdir", "/"),
+    found = [
+        *("--rm", "--network", "none", "--hostname", "box", "--workdir", "/"),
         *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
-        # What Podman would ask for may be more than we may have ourselves.
+        # What would be asked for otherwise may be more than we may have ourselves.
         *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"),
-        *("--read-only", "--read-only-tmpfs=false", "--log-driver", "none"),
+        *("--read-only", "--log-driver", "none"),
         *("--tmpfs", f"/tmp:rw,nosuid,nodev,noexec,mode=0777,size={limits.files_mb << 20}"),
         *("--volume", f"{launcher}:/judge/box:ro"),
     ]
     for source, target in setting.binds:
         if not source.startswith("/dev/"):  # the container has its own
-            options += ["--volume", f"{source}:{target}:ro"]
+            found += ["--volume", f"{source}:{target}:ro"]
     for path, _ in setting.links:
-        options += ["--volume", f"{os.path.realpath(path)}:{path}:ro"]
-    if os.geteuid() == 0:  # else a cgroup may not be ours to limit
+        found += ["--volume", f"{os.path.realpath(path)}:{path}:ro"]
+    if uid is not None:
         # Of all processes; each is bounded below that, so that it learns that memory ran out.
         memory = f"{limits.memory_mb + 6 * setting.base_mb + 16}m"
-        options += ["--user", f"{uid}:{uid}", "--memory", memory, "--memory-swap", memory]
-    # Where something is mounted stays in the root, so boxes that hold the same share one.
-    places = [target for _, target in setting.binds] + [path for path, _ in setting.links]
-    root = cached("podman", digest(*places), _make_root)
-    renumber = [sys.executable, "-I", "-S", "-c", _RENUMBER, str(control), str(filter_file)]
-    return [*renumber, *_podman(), "run", *options, "--rootfs", str(root), "/judge/box"]
+        found += ["--user", f"{uid}:{uid}", "--memory", memory, "--memory-swap", memory]
+    return found
 
 
 def _podman() -> list[str]:

@@ -10,14 +10,16 @@ limited for each process, not for the sum of a program's processes.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import lru_cache
 
+from eval.judge import boxes, go_judge
 from eval.judge.alone import alone, beside_others
-from eval.judge.boxes import WALL_STRETCH, Box, Job, open_box
+from eval.judge.boxes import WALL_STRETCH, Box, open_box
+from eval.judge.go_judge import GoJudgeBox
+from eval.judge.job import Job
 from eval.judge.languages import PROGRAM, missing, setting_for
 from eval.judge.launcher import find_launcher
 from eval.judge.python_box import open_python_box
@@ -95,7 +97,7 @@ def open_checker(checker: Program, limits: Limits) -> Iterator[Check]:
         SandboxError: the judge failed.
     """
     roomy = _with_room(limits, _CHECKED_MB)
-    with _native_box(checker, roomy) as box:
+    with _box_for(checker, roomy) as box:
 
         def check(files: Mapping[str, bytes], arguments: Sequence[str]) -> TestRun:
             if _size_mb(files) > _CHECKED_MB:
@@ -116,7 +118,7 @@ def run_checker(
         SandboxError: the judge failed.
     """
     roomy = _with_room(limits, _size_mb(files))
-    with _native_box(checker, roomy) as box, beside_others():
+    with _box_for(checker, roomy) as box, beside_others():
         return test_run(box.run(Job([PROGRAM, *arguments], files=files), roomy), limits)
 
 
@@ -145,61 +147,60 @@ def run_interactive(
     # It has nothing to do while the program works, however long that takes on a busy machine.
     patience = interactor_limits.wall_seconds + WALL_STRETCH * limits.wall_seconds
     theirs = replace(theirs, wall_seconds=patience)
-    with _native_box(program, limits) as box, _native_box(interactor, theirs) as other:
+    with _box_for(program, limits) as box, _box_for(interactor, theirs) as other:
         job, error = _first_job(box, program, limits)
         if error is not None:
             return error, error
 
-        def meet(cpu_limits: Limits) -> tuple[Reply, Reply]:
-            (to_program, from_other), (to_other, from_program) = os.pipe(), os.pipe()
-            try:
-                box.send(replace(job, stdin=to_program, stdout=from_program), cpu_limits)
-                second = Job(
-                    [PROGRAM, *arguments], to_other, from_other, files=files, no_sigpipe=True
-                )
-                other.send(second, theirs)
-            finally:
-                for end in (to_program, from_other, to_other, from_program):
-                    os.close(end)
-            return box.receive(cpu_limits), other.receive(theirs)
-
+        jobs = job, Job([PROGRAM, *arguments], files=files, no_sigpipe=True)
         with beside_others():
-            mine, opinion = meet(_loosened(limits))
+            mine, opinion = _meet((box, other), jobs, (_loosened(limits), theirs))
         repeated = _is_near(mine, limits)
         if repeated:
             with alone():
-                mine, opinion = meet(limits)
+                mine, opinion = _meet((box, other), jobs, (limits, theirs))
         return test_run(mine, limits, repeated), test_run(opinion, interactor_limits)
 
 
 Run = Callable[[bytes, Limits], Reply]
+AnyBox = Box | GoJudgeBox
+
+
+def _meet(
+    pair: tuple[AnyBox, AnyBox], jobs: tuple[Job, Job], limits: tuple[Limits, Limits]
+) -> tuple[Reply, Reply]:
+    one, two = pair
+    if isinstance(one, Box) and isinstance(two, Box):
+        return boxes.meet((one, two), jobs, limits)
+    assert isinstance(one, GoJudgeBox) and isinstance(two, GoJudgeBox), "boxes are of one kind"
+    return go_judge.meet((one, two), jobs, limits)
 
 
 @contextmanager
 def _open(program: Program, limits: Limits) -> Iterator[tuple[Run, TestRun | None]]:
     """A function that runs one test of a program; or why the program does not compile."""
-    if find_launcher() is None and program.language == "python":
-        with open_python_box(check_isolation(), limits) as ask:
+    isolation = check_isolation()
+    python_only = find_launcher() is None and isolation.kind != "go-judge"
+    if python_only and program.language == "python":
+        with open_python_box(isolation, limits) as ask:
             built = ask("compile", program.source.encode(errors="surrogatepass"), b"")
             # That box enforces the limits that it was made with.
             yield lambda stdin, _: ask("run", built.stdout, stdin), _refusal(built, limits)
         return
-    with _native_box(program, limits) as box:
+    with _box_for(program, limits) as box:
         job, error = _first_job(box, program, limits)
         yield lambda stdin, now: box.run(replace(job, stdin=stdin), now), error
 
 
-def _native_box(program: Program, limits: Limits) -> AbstractContextManager[Box]:
-    lacking = missing(program.language)
-    if lacking:
-        raise SandboxError(
-            f"{program.language} programs cannot be judged on this machine", f"they need {lacking}"
-        )
+def _box_for(program: Program, limits: Limits) -> AbstractContextManager[AnyBox]:
     isolation = check_isolation()
+    lacking = missing(program.language, isolation)
+    if lacking:
+        raise SandboxError(f"{program.language} programs cannot be judged", f"they need {lacking}")
     return open_box(isolation, setting_for(program, limits, isolation))
 
 
-def _first_job(box: Box, program: Program, limits: Limits) -> tuple[Job, TestRun | None]:
+def _first_job(box: AnyBox, program: Program, limits: Limits) -> tuple[Job, TestRun | None]:
     """How the box runs the program: compiled before, or from code that is compiled here."""
     if program.path is not None:
         return Job([PROGRAM]), None

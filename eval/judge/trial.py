@@ -8,10 +8,13 @@ import threading
 from functools import cache
 
 from eval.judge import python_box
-from eval.judge.boxes import Job, open_box
+from eval.judge.boxes import open_box
+from eval.judge.go_judge import open_go_judge
 from eval.judge.isolation import Isolation, candidates, hints, sweep
+from eval.judge.job import Job
 from eval.judge.languages import setting_for
 from eval.judge.launcher import find_launcher
+from eval.judge.setting import Setting
 from eval.judge.spec import Limits, Program
 from eval.judge.verdicts import Reply
 from tessy.errors import SandboxError
@@ -28,7 +31,9 @@ except PermissionError:
     pass
 print(*seen or ["boxed"], input())
 """
-_SEEN = {"podman": b"/etc /proc/self well\n"}  # a container's own
+# A container's own; and what a service shows is for its owner to decide.
+_CONTAINER = b"/etc /proc/self well\n"
+_SEEN = {"podman": _CONTAINER, "docker": _CONTAINER, "go-judge": b"well\n"}
 _PROBE_LIMITS = Limits(10, 30, 256, 64, 4, stack_mb=64)
 
 _lock = threading.Lock()
@@ -48,11 +53,13 @@ def check_isolation() -> Isolation:
 def _checked_isolation() -> Isolation:
     refused = []
     for isolation in candidates() if sys.platform == "linux" else []:
-        if isolation.kind in ("bubblewrap", "podman") and find_launcher() is None:
+        if isolation.kind in ("bubblewrap", "podman", "docker") and find_launcher() is None:
             continue
         try:
             reply = _try(isolation)
         except SandboxError as error:
+            if isolation.kind in ("docker", "go-judge"):  # a daemon's or a service's own failure
+                raise
             refused.append(f"{isolation.kind}: {error.what}")
             continue
         if reply.stdout == _SEEN.get(isolation.kind, b"boxed well\n"):
@@ -67,6 +74,9 @@ def _checked_isolation() -> Isolation:
 
 
 def _try(isolation: Isolation) -> Reply:
+    if isolation.kind == "go-judge":
+        with open_go_judge(isolation.address, Setting(_PROBE_LIMITS)) as service:
+            return service.run(Job(["/bin/cat"], stdin=b"well\n"), _PROBE_LIMITS)
     if find_launcher() is None:
         return python_box.run_once(isolation, _PROBE, b"well", _PROBE_LIMITS)
     program = Program("python", _PROBE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -12,8 +13,8 @@ from eval.judge import command, compiler, languages, sandbox, trial
 from eval.judge.isolation import candidates
 from tessy.errors import MissingError
 
-NATIVE = ["root"] if os.geteuid() == 0 else ["userns", "bubblewrap"]
-WITHOUT_COMPILER = [] if os.geteuid() == 0 else ["userns, no compiler"]
+NATIVE = ["root", "root, no cgroup"] if os.geteuid() == 0 else ["userns", "bubblewrap"]
+WITHOUT_COMPILER = ["root, no compiler"] if os.geteuid() == 0 else ["userns, no compiler"]
 
 
 def force(kind: str, patch: pytest.MonkeyPatch) -> None:
@@ -23,9 +24,11 @@ def force(kind: str, patch: pytest.MonkeyPatch) -> None:
         pytest.skip("bubblewrap is not installed")
     patch.setenv("TESSY_SANDBOX", name)
     (isolation,) = candidates()
+    if lacking == "no cgroup":
+        isolation = replace(isolation, cgroup="", cgroup_version=0, cpu_cgroup="")
     for module in (trial, sandbox, compiler):
         patch.setattr(module, "check_isolation", lambda: isolation)
-    if lacking:
+    if lacking == "no compiler":
         for module in (languages, sandbox, command, trial):
             patch.setattr(module, "find_launcher", lambda: None)
 

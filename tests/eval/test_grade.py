@@ -185,15 +185,21 @@ def test_the_command(data: Path, tmp_path: Path) -> None:
     assert "o.jsonl: 1 AC, 1 WA" in done.stdout
 
 
-@pytest.mark.parametrize("option", ["--data", "--responses"])
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--data", "error: {} is no folder to be read (No such file or directory)"),
+        ("--responses", "error: --responses {} cannot be read"),
+    ],
+)
 def test_what_is_not_there_is_one_clear_error(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, said: str
 ) -> None:
     asked = responses(tmp_path / "r.jsonl", row(RIGHT))
     options = {"--data": str(data), "--responses": str(asked), "--out": str(tmp_path / "o.jsonl")}
     options[option] = str(tmp_path / "missing")
     assert main(["ojbench", *(word for pair in options.items() for word in pair)]) == 1
-    assert f"error: {option} {tmp_path / 'missing'}" in capsys.readouterr().err
+    assert said.format(tmp_path / "missing") in capsys.readouterr().err
 
 
 def test_an_unknown_benchmark_is_refused(tmp_path: Path) -> None:

@@ -81,7 +81,9 @@ def test_nothing_is_left_behind_after_thirty_submissions() -> None:
     assert not {n for n in set(Path("/tmp").iterdir()) - before if "tessy" in n.name}
 
 
-def test_an_orphan_is_dead_before_the_next_test() -> None:
+@pytest.mark.parametrize("kind", [*kinds.NATIVE, *kinds.WITHOUT_COMPILER])
+def test_an_orphan_is_dead_before_the_next_test(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds.force(kind, monkeypatch)
     orphan = (
         "import os, sys, time\n"
         "if input() == 'first':\n"
@@ -104,7 +106,9 @@ def test_an_orphan_is_dead_before_the_next_test() -> None:
     ]
 
 
-def test_the_next_test_starts_clean() -> None:
+@pytest.mark.parametrize("kind", [*kinds.NATIVE, *kinds.WITHOUT_COMPILER])
+def test_the_next_test_starts_clean(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds.force(kind, monkeypatch)
     messy = (
         "import os, sys, builtins\n"
         "print(os.listdir('/tmp'), os.environ.get('STATE'))\n"

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from eval.judge import compiler
-from eval.judge.boxes import Job, open_box
+from eval.judge.boxes import open_box
 from eval.judge.compiler import compile_program
+from eval.judge.job import Job
 from eval.judge.languages import PROGRAM, setting_for
 from eval.judge.sandbox import run_tests
 from eval.judge.spec import CompileError, CompileOptions, Limits, Program

@@ -101,8 +101,8 @@ def test_interactive_problems(folder: Path, source: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("checker", "said"),
     [
-        ("int main() { return x; }", "chk.cc does not compile"),
-        ("int main() { __builtin_trap(); }", "a checker failed itself"),
+        ("int main() { return x; }", "1A.zip/chk.cc does not compile"),
+        ("int main() { __builtin_trap(); }", "1A.zip/chk.cc failed itself"),
     ],
 )
 def test_a_checker_that_fails_is_a_fault_and_no_verdict(

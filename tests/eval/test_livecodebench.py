@@ -50,9 +50,11 @@ def test_bad_lines_are_listed_and_the_rest_is_read(folder: Path) -> None:
     broken, lacking = load(config(folder, "test5"), 0).unjudged
     assert "test5.jsonl:3 is not JSON" in broken.reason and broken.counts
     assert "test5.jsonl:4: metadata is missing" in lacking.reason
-    with pytest.raises(DataError, match=r"question 'x' is not in .* \(unreadable: "):
+    with pytest.raises(DataError, match=r"question 'y' is not in .* \(unreadable: .*jsonl:3 is"):
+        open_data(folder)({"question_id": "y"})
+    with pytest.raises(DataError, match=r"^\S*test5\.jsonl:4: metadata is missing"):
         open_data(folder)({"question_id": "x"})
-    with pytest.raises(DataError, match=r"split 'test9' has no file test9\.jsonl"):
+    with pytest.raises(DataError, match=r"has no test9\.jsonl; set benchmarks\.\w+\.split to"):
         load(config(folder, "test9"), 0)
 
 

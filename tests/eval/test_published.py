@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow
@@ -63,7 +68,10 @@ def test_a_field_of_the_wrong_kind_names_its_line() -> None:
 def test_a_folder_without_data_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no quater"):
         list(rows(tmp_path, "quater"))
-    with pytest.raises(DataError, match="is no folder; set path to a copy of org/name"):
+    with pytest.raises(
+        DataError,
+        match=r"missing is no folder to be read \(No such file.*\); set path to a copy of org/name",
+    ):
         folder_of(str(tmp_path / "missing"), "org/name", ("*",))
 
 
@@ -77,3 +85,45 @@ def test_a_data_set_that_cannot_be_had_is_one_clear_error(
     assert not is_cached("org/name")
     (tmp_path / "datasets--org--name" / "snapshots" / "abc").mkdir(parents=True)
     assert is_cached("org/name")
+
+
+class Gate(BaseHTTPRequestHandler):
+    """The hub's answers about a data set whose terms this user has not accepted."""
+
+    closed = "/"  # what is refused begins so; the rest, of a data set with one file, is told
+
+    def do_GET(self) -> None:
+        tree = [{"type": "file", "path": "a.parquet", "size": 3, "oid": "0" * 40}]
+        told = tree if "/tree/" in self.path else {"id": "org/x", "sha": "0" * 40}
+        refused = self.path.startswith(self.closed)
+        body = b"" if refused else json.dumps(told).encode()
+        self.send_response(401 if refused else 200)
+        if refused:
+            self.send_header("X-Error-Code", "GatedRepo")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_HEAD = do_GET  # only what is refused is asked for so: it has no body
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("closed", ["/", "/datasets/org/x/resolve/"])  # all of it, or its files
+def test_a_gated_data_set_says_what_to_accept_and_to_set(tmp_path: Path, closed: str) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Gate", (Gate,), {"closed": closed}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(tmp_path)}
+    code = (
+        "from eval.published import hub_folder\nfrom tessy.errors import MissingError\n"
+        "try: hub_folder('org/x', ('*',))\nexcept MissingError as error: print(error)"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | endpoint, capture_output=True, text=True
+    )
+    server.shutdown()
+    server.server_close()
+    terms = "accept its terms on https://huggingface.co/datasets/org/x and set HF_TOKEN"
+    assert done.stdout == f"data set org/x is gated; {terms}\n", done.stderr

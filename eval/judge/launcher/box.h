@@ -25,6 +25,7 @@ struct plan {
     unsigned long long stack;    /* bytes of stack that an interpreter makes room for */
     unsigned long long base;     /* bytes of address space of an idle process 1; 0: measure */
     int control, filter;         /* where the judge has opened these two */
+    const char *door;            /* socket at which they are to be fetched instead, or NULL */
     const char *hold;            /* folder to build the root on; only this namespace sees it */
     const char *memory_cgroup;   /* folder to make, or NULL */
     const char *cpu_cgroup;      /* the same for CPU time, where that is a hierarchy of its own */

@@ -58,6 +58,7 @@ void parse_plan(int argc, char **argv) {
         case 'a': plan.base = number(value); break;
         case 'c': plan.control = number(value); break;
         case 'f': plan.filter = number(value); break;
+        case 'd': plan.door = value; break;
         case 'h': plan.hold = value; break;
         case 'M': plan.memory_cgroup = value; break;
         case 'C': plan.cpu_cgroup = value; break;

@@ -61,6 +61,13 @@ def test_links_and_devices_are_refused(tmp_path: Path, kind: int) -> None:
     assert "'1.in' is a link or a device" in refusal(path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_of_packing_that_zip_does_not_use_are_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("1.in", bytes(100))
+    assert f"'1.in' is packed by method {method}, not deflate" in refusal(tmp_path / "a.zip")
+
+
 def test_a_way_out_of_the_folder_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s")
     (tmp_path / "problem").mkdir()

@@ -35,6 +35,8 @@ def test_values_and_their_places() -> None:
         ("? [1]\n: 2", "f:1: a key of the file is no text"),
         ("a: 1\n---\nb: 1", "f:2: not YAML"),
         ("a: !!int x", "f:1: a is 'x'"),
+        ("a: !!int", "f:1: a is ''"),
+        ("a: !!float", "f:1: a is ''"),
         ("[" * 5000, "f:1: nested more than 50 deep"),
         ("a: \x00", "f: not YAML"),
     ],

@@ -1,17 +1,20 @@
-"""The same boxes in Podman's containers: verdicts, attacks, and nothing left of a container."""
+"""The same boxes in Podman's and Docker's containers: verdicts, attacks, and nothing is left."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from eval.judge import docker
 from eval.judge.compiler import compile_program
 from eval.judge.isolation import candidates
 from eval.judge.sandbox import run_tests
 from eval.judge.spec import CompileError, CompileOptions, Limits, Program
-from eval.judge.trial import _try
+from eval.judge.trial import _checked_isolation, _try
 from tessy.errors import ConfigError, SandboxError
 from tests.eval import hostile, hostile_cpp, kinds
 
@@ -24,20 +27,27 @@ NAMES = (
 )
 
 
-@pytest.fixture(autouse=True)
-def podman(monkeypatch: pytest.MonkeyPatch) -> None:
-    if shutil.which("podman") is None:
-        pytest.skip("podman is not installed")
-    kinds.force("podman", monkeypatch)
+@pytest.fixture(autouse=True, params=["podman", "docker"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    kind = str(request.param)
+    if shutil.which(kind) is None:
+        pytest.skip(f"{kind} is not installed")
+    kinds.force(kind, monkeypatch)
     try:
         _try(kinds.trial.check_isolation())
     except SandboxError as error:
-        pytest.skip(f"podman does not work here: {error}")
+        pytest.skip(f"{kind} does not work here: {error}")
+    return kind
 
 
-def containers() -> list[str]:
-    done = subprocess.run(["podman", "ps", "-aq"], capture_output=True, text=True, check=True)
-    return done.stdout.split()
+def left(kind: str) -> set[str]:
+    """Containers, and sockets at which they started."""
+    done = subprocess.run([kind, "ps", "-aq"], capture_output=True, text=True, check=True)
+    return {*done.stdout.split(), *doors()}
+
+
+def doors() -> set[str]:
+    return set(map(str, Path(tempfile.gettempdir()).glob("tessy-door-*")))
 
 
 def build(language: str, source: str) -> Program:
@@ -58,14 +68,16 @@ def build(language: str, source: str) -> Program:
         ("python", "print(int(input()) + 1)"),
     ],
 )
-def test_each_language_runs_and_its_container_is_gone(language: str, source: str) -> None:
-    before = set(containers())
+def test_each_language_runs_and_its_container_is_gone(
+    kind: str, language: str, source: str
+) -> None:
+    before = left(kind)
     runs = run_tests(build(language, source), [b"1", b"41"], LIMITS)
     assert [(r.verdict, r.stdout.strip()) for r in runs] == [
         ("accepted", b"2"),
         ("accepted", b"42"),
     ]
-    assert set(containers()) <= before
+    assert left(kind) <= before
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,6 +101,19 @@ def test_attack_on_the_compiler_is_a_compile_error(name: str) -> None:
 
 
 def test_a_way_to_isolate_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TESSY_SANDBOX", "docker")
-    with pytest.raises(ConfigError, match="TESSY_SANDBOX='docker' is no way"):
+    monkeypatch.setenv("TESSY_SANDBOX", "dockr")
+    with pytest.raises(ConfigError, match="TESSY_SANDBOX='dockr' is no way"):
         candidates()
+
+
+def test_a_daemon_that_is_not_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("docker") is None:
+        pytest.skip("docker is not installed")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    monkeypatch.setenv("TESSY_SANDBOX", "docker")
+    docker._make_image.cache_clear()
+    before = doors()
+    with pytest.raises(SandboxError, match=r"^Docker makes no container here \(.*start its daemon"):
+        _checked_isolation.__wrapped__()
+    assert doors() <= before
+    docker._make_image.cache_clear()
