@@ -39,7 +39,7 @@ _ENDED = {"Accepted", "Nonzero Exit Status", "File Error"}  # by itself
 _LIMITS = {"Memory Limit Exceeded", "Time Limit Exceeded", "Output Limit Exceeded"}
 _COMPILE = f"""
 with open({_SOURCE!r}, "rb") as file:
-    code = compile(file.read().decode(), {_SOURCE!r}, "exec", dont_inherit=True)
+    code = compile(file.read().decode("utf-8-sig"), {_SOURCE!r}, "exec", dont_inherit=True)
 """
 # As in a native box: what a program would miss of `site`, and no name of this text's own.
 _RUN = f"""

@@ -18,7 +18,7 @@ NAME = "main.py"  # what tracebacks call the program
 def compile_source(source: bytes) -> int:
     """Write the code object to stdout, or the error to stderr; the exit status."""
     try:
-        code = compile(source.decode(), NAME, "exec", dont_inherit=True)
+        code = compile(source.decode("utf-8-sig"), NAME, "exec", dont_inherit=True)
         data = memoryview(marshal.dumps(code))
     except BaseException as error:  # besides SyntaxError: nested too deep, null bytes, no memory
         os.write(2, f"{type(error).__name__}: {error}".encode(errors="replace"))
