@@ -182,7 +182,7 @@ def parse_line(line: str, kind: type[R], where: str) -> R:
     import msgspec
 
     try:
-        for decoder in _decoders(kind):
+        for decoder in _decoders(kind):  # type: ignore[arg-type]
             record: R = decoder.decode(line)
     except msgspec.MsgspecError:
         return kind.from_json(parse_object(line, where), where)  # it says what is wrong

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def _cuttable(backend: Tokenizer) -> bool:
 
     from tokenizers import pre_tokenizers
 
-    def stated(part: object) -> dict[str, object]:
+    def stated(part: Any) -> dict[str, Any]:
         return dict(json.loads(part.__getstate__())) if part is not None else {}
 
     before, after = stated(backend.pre_tokenizer), stated(backend.post_processor)

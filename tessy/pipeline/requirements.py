@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,7 @@ from tessy.questions import file
 from tessy.questions.paper import data_sets
 from tessy.questions.published import data_files, locate_data
 from tessy.synthesis.needs import NEEDS
+from train.memory import shape_of
 
 # What this version can do of what the configuration can say.
 ENGINES = ("transformers", "vllm")
@@ -153,6 +155,13 @@ def _training(e: Experiment, stages: set[str]) -> Iterator[str]:
     if e.deepspeed.kind != "none":
         purpose = f"deepspeed={e.deepspeed.kind}"
         yield from _package("deepspeed", f"{purpose}; pip install -e '.[sft]'")
+    shape = shape_of(e.student)
+    if shape and not shape.shareable(e.deepspeed.sequence_parallel):
+        yield (
+            f"a student of which deepspeed.sequence_parallel={e.deepspeed.sequence_parallel} "
+            f"devices can share the heads ({e.student.name} has {shape.heads}, {shape.kv_heads} of "
+            f"keys and values); set it to a divisor of {math.gcd(shape.heads, shape.kv_heads)}"
+        )
     if e.train.lora.rank:
         yield from _package("peft", "train.lora; pip install -e '.[sft]'")
     if e.train.memory.activation_offloading and not gpus:
