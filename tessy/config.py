@@ -264,6 +264,8 @@ class DeepSpeedConfig:
     kind: Literal["none", "zero2", "zero3", "zero3_offload"] = "none"
     processes: int = 1  # a node, one for each GPU (or, without GPUs, on the CPU)
     nodes: int = 1
+    # Devices that share each row (sequence parallelism, Ulysses): for rows too long for one.
+    sequence_parallel: int = 1
     # How the nodes are reached: local is this machine, hostfile by ssh, slurm by srun in the job's
     # allocation. They share the file system.
     launcher: Literal["local", "hostfile", "slurm"] = "local"
@@ -274,6 +276,11 @@ class DeepSpeedConfig:
     @property
     def devices(self) -> int:
         return self.processes * self.nodes if self.kind != "none" else 1
+
+    @property
+    def data_parallel(self) -> int:
+        """Devices, or groups of them that share each row, that have samples of their own."""
+        return self.devices // self.sequence_parallel
 
 
 @dataclass(frozen=True)

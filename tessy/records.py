@@ -179,7 +179,14 @@ def read_jsonl(path: Path, kind: type[R]) -> Iterator[R]:
 
 def parse_line(line: str, kind: type[R], where: str) -> R:
     """The record of one JSON line; `where` ("file:line") goes into the error."""
-    return kind.from_json(parse_object(line, where), where)
+    import msgspec
+
+    try:
+        for decoder in _decoders(kind):  # type: ignore[arg-type]
+            record: R = decoder.decode(line)
+    except msgspec.MsgspecError:
+        return kind.from_json(parse_object(line, where), where)  # it says what is wrong
+    return record
 
 
 def parse_object(line: str | bytes, where: str) -> dict[str, Any]:
@@ -196,6 +203,35 @@ def parse_object(line: str | bytes, where: str) -> dict[str, Any]:
 def dump_line(record: Record) -> str:
     """A record as one JSON line, newline included."""
     return json.dumps(record.to_json(), ensure_ascii=False, default=dict) + "\n"
+
+
+@cache
+def _decoders(kind: type) -> tuple[Any, Any]:
+    """Several times as fast as `from_json`: one that refuses unknown keys, which msgspec's decoder
+    of a dataclass passes over, and that decoder.
+    """
+    import msgspec
+
+    return msgspec.json.Decoder(_strict(kind)), msgspec.json.Decoder(kind)
+
+
+@cache
+def _strict(hint: Any) -> Any:
+    """A type hint with structs that allow no other keys in place of records."""
+    import msgspec
+
+    if typing.get_origin(hint) is tuple:
+        return tuple[_strict(typing.get_args(hint)[0]), ...]  # type: ignore[misc]
+    if not dataclasses.is_dataclass(hint):
+        return hint
+    hints, absent = _hints(hint), dataclasses.MISSING  # type: ignore[arg-type]
+    fields: list[Any] = [
+        (f.name, _strict(hints[f.name]))
+        if f.default is absent and f.default_factory is absent
+        else (f.name, _strict(hints[f.name]), msgspec.UNSET)
+        for f in dataclasses.fields(hint)
+    ]
+    return msgspec.defstruct(hint.__name__, fields, forbid_unknown_fields=True)  # type: ignore[union-attr]
 
 
 @cache

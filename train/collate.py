@@ -16,18 +16,20 @@ class Collator:
     Args:
         pad_id: id that fills up; it is masked from attention and bears no loss.
         multiple: lengths are rounded up to a multiple of this, which GPU matrix kernels like.
+        least: rows of padding are added to fewer rows.
     """
 
-    def __init__(self, pad_id: int, multiple: int = 8) -> None:
+    def __init__(self, pad_id: int, multiple: int = 8, least: int = 1) -> None:
         self.pad_id = pad_id
         self.multiple = multiple
+        self.least = least
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Rows of `input_ids`, `labels` and, if they have them, `writers`: int64 tensors of shape
-        [rows, length]. No row at all is one of padding.
+        [rows, length].
         """
         longest = max((len(row["input_ids"]) for row in rows), default=1)
-        shape = max(len(rows), 1), -(-longest // self.multiple) * self.multiple
+        shape = max(len(rows), self.least), -(-longest // self.multiple) * self.multiple
         fill = {"input_ids": self.pad_id, "labels": IGNORED, "writers": PROMPT}
         names = [name for name in fill if not rows or name in rows[0]]
         batch = {name: torch.full(shape, fill[name]) for name in names}
@@ -50,16 +52,21 @@ class Packer:
         pad_id: stands in the row of a device that has no sample.
         boundaries: also give the boundaries themselves, which flash attention would otherwise
             look for in every layer.
+        multiple: the row is filled up to a multiple of this, by what is a sample of its own.
     """
 
-    def __init__(self, pad_id: int, boundaries: bool = False) -> None:
+    def __init__(self, pad_id: int, boundaries: bool = False, multiple: int = 1) -> None:
         self.pad_id = pad_id
         self.boundaries = boundaries
+        self.multiple = multiple
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """`input_ids`, `labels`, `writers` and `position_ids` of shape [1, tokens]."""
         nothing = {"input_ids": [self.pad_id], "labels": [IGNORED], "writers": [PROMPT]}
-        given = rows or [nothing]
+        tokens = sum(len(row["input_ids"]) for row in rows)
+        fill = -tokens % self.multiple if rows else self.multiple
+        padding = {name: value * fill for name, value in nothing.items()}
+        given = [*rows, padding] if fill else rows
         batch: dict[str, Any] = {
             name: torch.cat([torch.as_tensor(row[name], dtype=torch.int64) for row in given])[None]
             for name in nothing

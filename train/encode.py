@@ -108,7 +108,7 @@ def _encoded(trajectory: Trajectory, dialect: Dialect, train: TrainConfig) -> En
     if trajectory.finish != "complete":
         return Encoded(key, *nothing, f"dropped_{trajectory.finish}")
     made = example(trajectory, dialect, train.system)
-    ids, writers = np.array(made.input_ids, np.int32), np.array(made.writers, np.uint8)
+    ids, writers = made.input_ids, made.writers
     if len(ids) <= train.max_length:
         return Encoded(key, ids, writers)
     if train.overlong == "fail":

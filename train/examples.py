@@ -25,7 +25,7 @@ WRITERS = {"student": STUDENT, "teacher": TEACHER}
 
 @dataclass(frozen=True)
 class Example:
-    """One training sample; the three lists have the length of the whole sequence.
+    """One training sample; the arrays have the length of the whole sequence.
 
     `labels` is -100 on the prompt and the id itself on the completion. `writers` says who wrote
     each token (0 prompt, 1 student, 2 teacher), so that the loss can be split into capability and
@@ -34,9 +34,12 @@ class Example:
     thinking, the closing to the last of it, the end to the last of the answer.
     """
 
-    input_ids: list[int]
-    labels: list[int]
-    writers: list[int]
+    input_ids: NDArray[np.int32]
+    writers: NDArray[np.uint8]
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        return np.where(self.writers == PROMPT, IGNORED, self.input_ids)
 
 
 def example(trajectory: Trajectory, dialect: Dialect, system: str = "") -> Example:
@@ -59,13 +62,14 @@ def example(trajectory: Trajectory, dialect: Dialect, system: str = "") -> Examp
     prompt = dialect.prompt_ids(with_system(trajectory.messages, system))
     completion = dialect.completion_ids(thinking, answer)
     return Example(
-        input_ids=prompt + completion,
-        labels=[IGNORED] * len(prompt) + completion,
-        writers=[PROMPT] * len(prompt) + _writers(trajectory, dialect),
+        input_ids=np.array(prompt + completion, np.int32),
+        writers=np.concatenate(
+            (np.full(len(prompt), PROMPT, np.uint8), *_writers(trajectory, dialect))
+        ),
     )
 
 
-def _writers(trajectory: Trajectory, dialect: Dialect) -> list[int]:
+def _writers(trajectory: Trajectory, dialect: Dialect) -> list[NDArray[np.uint8]]:
     """Who wrote each token of `dialect.completion_ids`."""
     thinking, answer = trajectory.text("think"), trajectory.text("answer")
     by_think, by_answer = _by_character(trajectory, "think"), _by_character(trajectory, "answer")
@@ -73,19 +77,16 @@ def _writers(trajectory: Trajectory, dialect: Dialect) -> list[int]:
         by_think = by_think[len(thinking) - len(thinking.lstrip("\n")) :]
         by_answer = by_answer[len(answer) - len(answer.lstrip("\n")) :]
         thinking, answer = thinking.strip("\n") + dialect.padding, answer.lstrip("\n")
-    if len(by_think):
-        first, last = by_think[0], by_think[-1]
-        by_think = np.append(by_think, [last] * len(dialect.padding))
-        thought = [
-            *[first] * len(dialect.open_ids),
-            *by_think[dialect.starts(thinking)],
-            *[last] * len(dialect.close_ids),
-        ]
-    else:  # closed without a thought: by who goes on
-        thought = [by_answer[0]] * len(dialect.thinking_ids(""))
-    answered = by_answer[dialect.starts(answer)]
-    written = [*thought, *answered, *[by_answer[-1]] * len(dialect.end_ids)]
-    return [int(writer) for writer in written]
+    answered = [by_answer[dialect.starts(answer)], by_answer[-1:].repeat(len(dialect.end_ids))]
+    if not len(by_think):  # closed without a thought: by who goes on
+        return [by_answer[:1].repeat(len(dialect.thinking_ids(""))), *answered]
+    by_think = np.append(by_think, by_think[-1:].repeat(len(dialect.padding)))
+    return [
+        by_think[:1].repeat(len(dialect.open_ids)),
+        by_think[dialect.starts(thinking)],
+        by_think[-1:].repeat(len(dialect.close_ids)),
+        *answered,
+    ]
 
 
 def _by_character(trajectory: Trajectory, part: Part) -> NDArray[np.uint8]:

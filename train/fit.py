@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from transformers import AutoTokenizer, PrinterCallback
 from trl.trainer.sft_config import SFTConfig
 
+from tessy.config import TrainConfig
 from tessy.progress import say
 from train.arguments import (
     computes_in_bf16,
@@ -31,6 +33,7 @@ from train.epochs import KeepEpochs
 from train.flops import peak_rate
 from train.job import ADAPTER, CHECKPOINTS, MODEL, PREPARED, Job
 from train.prepared import Prepared
+from train.sequence import Share, share_attention
 from train.student import add_lora, attention, load_student
 from train.trainer import Trainer
 from train.zero import EngineCheck, zero_config
@@ -73,8 +76,10 @@ def prepare_trainer(job: Job, devices: int, rank: int) -> tuple[Trainer, Progres
     if count is not None and not torch.cuda.is_available():
         torch.set_num_threads(count)
     prepared = Prepared(job.path(PREPARED))
-    batches = Batches(job.train, prepared.lengths, job.seed, devices, rank)
-    steps = plan(job.train, len(prepared), devices, batches.passes)
+    # Devices that share their rows take the same ones.
+    shared = job.deepspeed.sequence_parallel
+    batches = Batches(job.train, prepared.lengths, job.seed, devices // shared, rank // shared)
+    steps = plan(job.train, len(prepared), devices // shared, batches.passes)
     # Before the model: ZeRO-3 divides the weights while they are loaded.
     arguments = SFTConfig(
         **trainer_arguments(job.train, steps, job.learning_rate, job.seed, job.path(CHECKPOINTS)),
@@ -83,19 +88,26 @@ def prepare_trainer(job: Job, devices: int, rank: int) -> tuple[Trainer, Progres
     one_gpu(arguments)
     progress = Progress(job.label, steps.steps)
     callbacks = [Schedule(steps.save_at), progress]
-    return _trainer(job, prepared, batches, arguments, callbacks), progress
+    return _trainer(job, prepared, batches, arguments, callbacks, rank), progress
 
 
 def _trainer(
-    job: Job, prepared: Prepared, batches: Batches, arguments: SFTConfig, callbacks: list[Any]
+    job: Job,
+    prepared: Prepared,
+    batches: Batches,
+    arguments: SFTConfig,
+    callbacks: list[Any],
+    rank: int,
 ) -> Trainer:
-    source, config = Path(job.source), job.train
-    kernel = attention(config)
-    if batches.rank == 0:
+    source, config, shared = Path(job.source), job.train, job.deepspeed.sequence_parallel
+    kernel = attention(config, shared)
+    if rank == 0:
         say(f"{job.label}: attention by {kernel}")
     model = load_student(source, kernel, bool(config.lora.rank) and computes_in_bf16(config))
     if config.lora.rank:
         model = add_lora(model, config.lora, job.seed)
+    if shared > 1:
+        share_attention(model, kernel, shared, config.micro_batch, config.packing)
     tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
     pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     rate = peak_rate()
@@ -103,13 +115,13 @@ def _trainer(
         job.path(CURVE),
         "train",
         lambda step: _samples(prepared, batches, step),
-        rate * batches.devices if rate else None,
+        rate * batches.devices * shared if rate else None,
     )
     check = [EngineCheck(job.deepspeed.kind)] if job.deepspeed.kind != "none" else []
     trainer = Trainer(
         prepared,
         batches,
-        Packer(pad, "flash" in kernel) if config.packing else Collator(pad),
+        _collator(config, pad, kernel, shared, rank % shared),
         config.loss,
         config.memory.cross_entropy == "chunked",
         model=model,
@@ -121,6 +133,14 @@ def _trainer(
     for callback in check:
         callback.trainer = trainer
     return trainer
+
+
+def _collator(config: TrainConfig, pad: int, kernel: str, shared: int, part: int) -> Any:
+    if shared == 1:
+        return Packer(pad, "flash" in kernel) if config.packing else Collator(pad)
+    if config.packing:
+        return Share(Packer(pad, "flash" in kernel, shared), shared, part)
+    return Share(Collator(pad, math.lcm(8, shared), config.micro_batch), shared, part)
 
 
 def _samples(prepared: Prepared, batches: Batches, step: int) -> str:

@@ -9,6 +9,7 @@ matrix of all pairs), and four tensors of the MLP's width.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,11 @@ class Shape:
     head_dim: int
     mlp: int  # width of the MLP that works on a token: of all its experts together
     vocabulary: int
+
+    def shareable(self, devices: int) -> bool:
+        """Whether each of so many devices can have as many heads as the others."""
+        of_keys = self.kv_heads % devices == 0 or devices % self.kv_heads == 0
+        return self.heads % devices == 0 and of_keys
 
 
 # Of the models in conf/student, by their published config.json: for a machine without them.
@@ -94,7 +100,9 @@ def fit_of(parameters: float, shape: Shape, train: TrainConfig, deepspeed: DeepS
     """What each GPU will hold."""
     weights, gradients, optimizer = states(parameters, shape, train, deepspeed)
     tokens = train.max_length * (1 if train.packing else train.micro_batch)
-    return Fit(weights, gradients, optimizer, activations(parameters, shape, train, tokens))
+    shared = deepspeed.sequence_parallel
+    needed = activations(parameters, shape, train, math.ceil(tokens / shared), shared)
+    return Fit(weights, gradients, optimizer, needed)
 
 
 def states(
@@ -130,13 +138,19 @@ def lora_parameters(shape: Shape, rank: int) -> float:
     return float(shape.layers * rank * sum(a + b for a, b in pairs))
 
 
-def activations(parameters: float, shape: Shape, train: TrainConfig, tokens: int) -> float:
+def activations(
+    parameters: float, shape: Shape, train: TrainConfig, tokens: int, shared: int = 1
+) -> float:
     """Bytes that the backward pass of one row needs kept, at its worst moment.
 
     With recomputing, each layer keeps its input, and one layer at a time all that it computed.
+
+    Args:
+        tokens: of the row that this device computes.
+        shared: devices that share the row.
     """
     width = 2 if train.precision == "bf16" else 4
-    layer = tokens * layer_bytes(shape, width)
+    layer = tokens * layer_bytes(shape, width, shared)
     at_work = tokens * 3 * width * shape.mlp  # gradients of what one layer is computing
     head = head_bytes(shape, train, tokens, width)
     if not recomputes(train, parameters):
@@ -154,15 +168,17 @@ def head_bytes(shape: Shape, train: TrainConfig, tokens: int, width: int) -> flo
     return hidden + tile + shape.vocabulary * shape.hidden * (width + 4)  # gradient of the head
 
 
-def layer_bytes(shape: Shape, width: int) -> float:
+def layer_bytes(shape: Shape, width: int, shared: int = 1) -> float:
     """What autograd keeps of one layer, a token.
 
     Args:
         width: bytes of a number: 2 for bf16, 4 for fp32.
+        shared: devices that share the row. Each attends with some heads to the whole row, which
+            takes as much as all heads to its part, unless keys and values have fewer heads.
     """
     h, q = shape.hidden, shape.heads * shape.head_dim
     kv = shape.kv_heads * shape.head_dim
     norms = 2 * h * (4 + width) + (q + kv) * (4 + width)
     inputs = 2 * h * width  # of queries, keys and values, and of the MLP
-    attention = 2 * (q + kv) * width
+    attention = 2 * (q + max(shape.kv_heads, shared) * shape.head_dim) * width
     return norms + inputs + attention + 4 * shape.mlp * width

@@ -55,7 +55,7 @@ def finetune(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         data = prepare(trajectories, student, source, train, folder / PREPARED, label)
-        steps = plan(train, len(data), deepspeed.devices)
+        steps = plan(train, len(data), deepspeed.data_parallel)
         job = Job(
             str(source),
             str(folder),

@@ -10,12 +10,15 @@ from tessy.errors import CheckpointError, ConfigError, MissingError
 from train.arguments import computes_in_bf16
 
 
-def attention(config: TrainConfig) -> str:
+def attention(config: TrainConfig, shared: int = 1) -> str:
     """The attention kernel by transformers' name: the one asked for, or the best that is here.
 
     Flash attention never holds a matrix of all pairs and knows where the samples of a packed row
     begin. Without it, flex attention does the same, compiled. On the CPU, and for samples that are
-    not packed, torch's own is as good.
+    not packed, torch's own is as good. Flex attention does not share rows.
+
+    Args:
+        shared: devices that share each row.
     """
     import torch
     from transformers.utils.import_utils import is_flash_attn_2_available, is_flash_attn_3_available
@@ -29,7 +32,7 @@ def attention(config: TrainConfig) -> str:
         return "flash_attention_3"
     if is_flash_attn_2_available():
         return "flash_attention_2"
-    return "flex_attention" if config.packing else "sdpa"
+    return "flex_attention" if config.packing and shared == 1 else "sdpa"
 
 
 def load_student(source: Path, kernel: str, frozen_bf16: bool = False) -> Any:

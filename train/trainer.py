@@ -97,9 +97,8 @@ class Trainer(WholeCheckpoints, SFTTrainer):
         """Already divided over the devices, so accelerate has nothing to do with it."""
 
         def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
-            return dict(self.data_collator(rows)) | {
-                "lengths": [len(row["input_ids"]) for row in rows]
-            }
+            lengths = [len(row["input_ids"]) for row in rows]
+            return {"lengths": lengths} | dict(self.data_collator(rows))
 
         return Loader(
             Samples(self.prepared),
@@ -116,9 +115,12 @@ class Trainer(WholeCheckpoints, SFTTrainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
         """The negative log-likelihood, weighted by writer, a completion token of the step."""
-        writers, lengths = inputs.pop("writers")[:, 1:], inputs.pop("lengths")
+        writers, lengths = inputs.pop("writers"), inputs.pop("lengths")
+        if "shift_labels" not in inputs:
+            writers = writers[:, 1:]
         losses = token_losses(model, inputs, self.chunked)
         self._add(losses.detach(), writers, lengths)
+        self._positions += inputs["input_ids"].numel()
         style, capability = self.weights.style_weight, self.weights.capability_weight
         if style != 1 or capability != 1:
             losses = losses * torch.where(writers == TEACHER, capability, style)
@@ -140,7 +142,6 @@ class Trainer(WholeCheckpoints, SFTTrainer):
                 self._sums.new_tensor(self.flops.of(lengths)),
             ]
         )
-        self._positions += losses.shape[0] * (losses.shape[1] + 1)
 
     def log(self, logs: dict[str, float], *rest: Any, **named: Any) -> None:
         """Add the figures of the step."""

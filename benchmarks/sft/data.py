@@ -1,12 +1,14 @@
-"""Samples to measure with: lengths as the paper's, random ids."""
+"""Samples to measure with: lengths as the paper's, random ids, or text that is like text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
+from tessy.dialects.words import QWEN3
 from train.encode import Encoded
 from train.prepared import Prepared, store
 
@@ -38,3 +40,63 @@ def random_samples(lengths: list[int], vocabulary: int, folder: Path) -> Prepare
             yield Encoded((f"q{number:06d}", 0, "random"), ids, writers)
 
     return store(encoded(), folder, "random samples")
+
+
+SYLLABLES = ["".join(pair) for pair in product("bcdfghjklmnprstvwyz", "aeiou")]
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def sentences(draw: np.random.Generator, count: int) -> list[str]:
+    """Of twelve words and a number each, some with code.
+
+    The frequencies of the words fall about as in natural text: half are of the 250 most frequent
+    ones, and one of 200 is none of the 200,000 most frequent ones, so no memory of words holds all.
+    """
+    ranks = np.exp(draw.normal(5.5, 2.6, (count, 12))).astype(int)
+    numbers = draw.integers(1, 10**6, count)
+    return [
+        f"{' '.join(map(_word, row))}, {n}{'.' if n % 3 else f': `a[{n % 7}] += x(i)`;'}\n"
+        for row, n in zip(ranks.tolist(), numbers.tolist(), strict=True)
+    ]
+
+
+def _word(rank: int) -> str:
+    """Longer the rarer it is."""
+    spelled = ""
+    while rank:
+        rank, syllable = divmod(rank, len(SYLLABLES))
+        spelled += SYLLABLES[syllable]
+    return spelled
+
+
+def write_tokenizer(folder: Path) -> Path:
+    """One that cuts texts as Qwen3's does, and knows the frequent words."""
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    core = Tokenizer(models.BPE())
+    core.normalizer = normalizers.NFC()
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(QWEN3), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    core.decoder = decoders.ByteLevel()
+    core.train_from_iterator(
+        sentences(np.random.default_rng(1), 20_000),
+        trainers.BpeTrainer(
+            vocab_size=10_000,
+            special_tokens=SPECIAL,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|im_end|>")
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -10,32 +10,28 @@ import sys
 import time
 from pathlib import Path
 
-from tessy.checkpoints import locate
+import numpy as np
+
+from benchmarks.sft.data import sentences, write_tokenizer
 from tessy.config import ModelConfig, TrainConfig
 from tessy.dialects import load_dialect
 from tessy.records import Message, Span, Trajectory, dump_line
 from train.prepared import prepare
 
-STUDENT = ModelConfig("mini", "mini:student", "qwen3", 0.88e6, 0.88e6, 1024)
-TOKENS = 15_000  # of a sample
-SENTENCE = "Okay, let me see. First, keep the even numbers `x % 2 == 0`; but wait, sort them too.\n"
+TOKENS = 15_000  # of a sample, on average
 
 
-def write_trajectories(path: Path, samples: int) -> None:
+def write_trajectories(path: Path, tokenizer: Path, samples: int) -> None:
     """Samples of 15,000 tokens in which the models take turns."""
-    dialect = load_dialect("qwen3", locate(STUDENT.path))
-    a_sentence = dialect.count(SENTENCE)
-    count = TOKENS // (a_sentence + 6)
+    dialect = load_dialect("qwen3", tokenizer)
+    draw = np.random.default_rng(0)
+    some = sentences(draw, 1000)
+    spans_each = round(TOKENS * len(some) / sum(map(dialect.count, some)))
     with path.open("w", encoding="utf-8") as file:
         for number in range(samples):
             spans = [
-                Span(
-                    "teacher" if n % 3 else "student",
-                    "think",
-                    f"{number + n}. {SENTENCE}",
-                    a_sentence,
-                )
-                for n in range(count)
+                Span("teacher" if n % 3 else "student", "think", text, 1)
+                for n, text in enumerate(sentences(draw, spans_each))
             ]
             spans.append(Span("student", "answer", "print(sum(a))", 6))
             asked = (Message("user", f"Question {number}?"),)
@@ -48,9 +44,11 @@ def write_trajectories(path: Path, samples: int) -> None:
 def preparing(samples: int, folder: Path) -> dict[str, float]:
     """Prepare that many samples; `prepare_peak_mb` is of the process and its workers together."""
     path = folder / "trajectories.jsonl"
-    write_trajectories(path, samples)
+    tokenizer = write_tokenizer(folder / "tokenizer")
+    write_trajectories(path, tokenizer, samples)
+    told = map(str, (path, tokenizer, folder / "prepared"))
     ran = subprocess.run(
-        [sys.executable, "-m", "benchmarks.sft.preparing", str(path), str(folder / "prepared")],
+        [sys.executable, "-m", "benchmarks.sft.preparing", *told],
         stdout=subprocess.PIPE,
         check=True,
         text=True,
@@ -58,10 +56,11 @@ def preparing(samples: int, folder: Path) -> dict[str, float]:
     return dict(json.loads(ran.stdout))
 
 
-def main(path: Path, folder: Path) -> None:
+def main(path: Path, tokenizer: Path, folder: Path) -> None:
     began = time.perf_counter()
+    student = ModelConfig("bench", str(tokenizer), "qwen3", 1e6, 1e6, 40_960)
     config = TrainConfig("bench", 1, 128, 5e-5, 40_960)
-    data = prepare(path, STUDENT, locate(STUDENT.path), config, folder, "bench")
+    data = prepare(path, student, tokenizer, config, folder, "bench")
     seconds = time.perf_counter() - began
     own, workers = (
         resource.getrusage(who).ru_maxrss
@@ -78,4 +77,4 @@ def main(path: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:]))

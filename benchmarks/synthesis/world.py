@@ -23,6 +23,7 @@ from benchmarks.synthesis.server import Script
 from tessy.boundary.spans import Label
 from tessy.config import ModelConfig
 from tessy.dialects import Dialect, load_dialect
+from tessy.dialects.words import QWEN3
 from tessy.engines import Request
 from tessy.records import Question, Writer
 from tessy.synthesis.parts import Task
@@ -41,6 +42,12 @@ _QWEN_TEMPLATE = (
 _HARMONY_TEMPLATE = (
     "{% for m in messages %}<|start|>{{ m.role }}<|message|>{{ m.content }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant{% endif %}"
+)
+# That of gpt-oss's o200k_harmony.
+_O200K = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 _WRITERS: tuple[Writer, ...] = ("student", "teacher")
 _LABELS: tuple[Label, ...] = ("style", "capability")
@@ -100,8 +107,8 @@ class World:
                 "teacher", str(folder / "teacher"), "gpt_oss", 1e9, 1e9, CONTEXT
             ),
         }
-        _save_tokenizer(folder / "student", _QWEN, _QWEN_TEMPLATE, "<|im_end|>")
-        _save_tokenizer(folder / "teacher", _HARMONY, _HARMONY_TEMPLATE, "<|return|>")
+        _save_tokenizer(folder / "student", QWEN3, _QWEN, _QWEN_TEMPLATE, "<|im_end|>")
+        _save_tokenizer(folder / "teacher", _O200K, _HARMONY, _HARMONY_TEMPLATE, "<|return|>")
         self.dialects: dict[Writer, Dialect] = {
             w: load_dialect(m.dialect, folder / w) for w, m in self.models.items()
         }
@@ -196,15 +203,23 @@ def _geometric(draw: random.Random, mean: float) -> int:
     return 1 + int(math.log(1 - draw.random()) / math.log(1 - 1 / mean))
 
 
-def _save_tokenizer(folder: Path, special: Sequence[str], template: str, end: str) -> None:
+def _save_tokenizer(
+    folder: Path, expression: str, special: Sequence[str], template: str, end: str
+) -> None:
     """A byte-level BPE in which each scripted word is one token."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     if folder.exists():
         return
     tokenizer: Any = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    # Texts are cut as the family's own tokenizer cuts them.
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(expression), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     words = [word(*key, n) for key in product(_LABELS, _WRITERS) for n in range(_WORDS)]
     tokenizer.train_from_iterator(

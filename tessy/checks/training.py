@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tessy.config import Experiment, TrainConfig
+from tessy.config import DeepSpeedConfig, Experiment, TrainConfig
 from tessy.errors import ConfigError
 
 
 def check_training(e: Experiment) -> None:
     t, d = e.train, e.deepspeed
-    check_division(t, d.devices)
+    _check_sequence_parallel(d, t)
+    check_division(t, d.data_parallel)
     if t.packing and t.micro_batch != 1:
         raise ConfigError(
             f"train.micro_batch={t.micro_batch} with train.packing=true, which makes one row a "
@@ -55,6 +56,22 @@ def check_training(e: Experiment) -> None:
     if d.launcher == "hostfile" and d.kind != "none" and not Path(d.hostfile).is_file():
         raise ConfigError(
             f"deepspeed.hostfile={d.hostfile!r} is no file", "write the nodes there, host slots=8"
+        )
+
+
+def _check_sequence_parallel(d: DeepSpeedConfig, t: TrainConfig) -> None:
+    shared = d.sequence_parallel
+    if shared < 1 or d.devices % shared:
+        raise ConfigError(
+            f"deepspeed.sequence_parallel={shared} does not divide the {d.devices} devices of "
+            f"deepspeed={d.kind}",
+            "set it to a divisor of deepspeed.processes x deepspeed.nodes, with deepspeed=zero3",
+        )
+    if shared > 1 and t.memory.attention in ("eager", "flex_attention"):
+        raise ConfigError(
+            f"train.memory.attention={t.memory.attention} with deepspeed.sequence_parallel="
+            f"{shared}, which works with flash attention and torch's own",
+            "set train.memory.attention=auto",
         )
 
 

@@ -21,7 +21,11 @@ from tessy.errors import CheckpointError, ConfigError, DataError
 from tessy.records import Message
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
+
+    from tessy.dialects.words import Located
 
 NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 
@@ -115,14 +119,17 @@ class Dialect:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of plain text; text that spells a special token does not become one."""
-        return [i for _, piece in self._pieces(text) for i in self._ids(piece)]
+        ids: list[int] = []
+        for _, piece in self._pieces(text):
+            ids += self._tokens(piece).ids
+        return ids
 
-    def starts(self, text: str) -> list[int]:
+    def starts(self, text: str) -> NDArray[np.int64]:
         """For each token of `encode(text)`, the index in `text` of its first character."""
-        starts = []
-        for at, piece in self._pieces(text):
-            starts += [at + first for first, _ in self._encoding(piece).offsets]
-        return starts
+        import numpy as np
+
+        found = [at + self._tokens(piece).starts for at, piece in self._pieces(text)]
+        return np.concatenate(found) if found else np.empty(0, np.int64)
 
     def _pieces(self, text: str) -> list[tuple[int, str]]:
         """`text`, cut inside every name of a special token; each piece with its place."""
@@ -134,16 +141,15 @@ class Dialect:
         return self._ids(text)
 
     def _ids(self, text: str) -> list[int]:
-        return list(self._encoding(text).ids)
+        # By the tokenizer itself: transformers makes a batch of a text, half as fast.
+        return list(self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
 
     @cached_property
-    def _encoding(self) -> Callable[[str], Any]:
-        """Of a text, by the tokenizer itself: transformers makes a batch of it, half as fast.
+    def _tokens(self) -> Callable[[str], Located]:
+        """Of plain text; the last few are kept: who asks for ids may ask for their places next."""
+        from tessy.dialects.words import tokens_of
 
-        The last few are kept, since whoever asks for ids may ask for their places next.
-        """
-        backend = self.tokenizer.backend_tokenizer
-        return lru_cache(maxsize=8)(lambda text: backend.encode(text, add_special_tokens=False))
+        return lru_cache(maxsize=8)(tokens_of(self.tokenizer.backend_tokenizer))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens included, nothing cleaned up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,7 @@ from tessy.pipeline.servers import missing_servers, roles
 from tessy.questions import file
 from tessy.questions.paper import data_sets
 from tessy.questions.published import data_files, locate_data
+from train.memory import shape_of
 
 LARGE = 1e9  # parameters; a larger student is not fine-tuned without GPUs
 
@@ -148,6 +150,13 @@ def _training(e: Experiment, stages: set[str]) -> Iterator[str]:
     if e.deepspeed.kind != "none":
         purpose = f"deepspeed={e.deepspeed.kind}"
         yield from _package("deepspeed", f"{purpose}; pip install -e '.[sft]'")
+    shape = shape_of(e.student)
+    if shape and not shape.shareable(e.deepspeed.sequence_parallel):
+        yield (
+            f"a student of which deepspeed.sequence_parallel={e.deepspeed.sequence_parallel} "
+            f"devices can share the heads ({e.student.name} has {shape.heads}, {shape.kv_heads} of "
+            f"keys and values); set it to a divisor of {math.gcd(shape.heads, shape.kv_heads)}"
+        )
     if e.train.lora.rank:
         yield from _package("peft", "train.lora; pip install -e '.[sft]'")
     if e.train.memory.activation_offloading and not gpus:

@@ -13,12 +13,13 @@ from train.memory import USABLE, fit_of, shape_of
 def training_lines(e: Experiment) -> Iterator[str]:
     """Steps, tokens and hours, and the memory of each GPU by what takes it."""
     steps = math.ceil(e.questions.samples / e.train.global_batch) * e.train.epochs
-    hours = sft_hours(e)
+    hours, shared = sft_hours(e), e.deepspeed.sequence_parallel
     cost = f", {hours:,.0f} GPU hours, {hours / e.deepspeed.devices:,.1f} by the clock"
     yield (
         f"\nEach training of {e.student.name} (train={e.train.name}): {steps:,} steps of "
         f"{e.train.global_batch} samples, {sft_tokens(e):,.0f} tokens{cost if hours else ''}, on "
-        f"{e.deepspeed.devices} devices (deepspeed={e.deepspeed.kind})"
+        f"{e.deepspeed.devices} devices (deepspeed={e.deepspeed.kind}"
+        f"{f', {shared} to a row' if shared > 1 else ''})"
     )
     shape = shape_of(e.student)
     if shape is None:
@@ -42,5 +43,6 @@ def training_lines(e: Experiment) -> Iterator[str]:
     if not fit.fits(gpu):
         yield (
             "  less is needed with deepspeed=zero3 on more devices, deepspeed=zero3_offload, "
-            "train=lora, train.memory.activation_offloading=true or a lower train.max_length"
+            "train=lora, train.memory.activation_offloading=true, deepspeed.sequence_parallel or a "
+            "lower train.max_length"
         )

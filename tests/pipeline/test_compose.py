@@ -123,6 +123,10 @@ def test_a_misspelt_override_is_refused_with_the_nearest_name(override: str, mes
         ("serve.student.urls=[http://me:word@h]", "serve.student.urls[0] holds a user name"),
         ("train.global_batch=100", "is not a multiple of train.micro_batch=1 x 8 devices"),
         ("deepspeed.processes=3", "is not a multiple of train.micro_batch=1 x 3 devices"),
+        (
+            "deepspeed.sequence_parallel=3",
+            "deepspeed.sequence_parallel=3 does not divide the 8 devices of deepspeed=zero3",
+        ),
         ("deepspeed.nodes=2", "deepspeed.nodes=2 with deepspeed.launcher=local"),
         ("deepspeed.launcher=hostfile", "deepspeed.hostfile='' is no file"),
         ("deepspeed.processes=0", "deepspeed.processes=0 must be positive"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tessy.config import Experiment
+from tessy.errors import ConfigError
 from tessy.pipeline.execute import execute
 from tessy.pipeline.graph import build
 from tessy.pipeline.requirements import missing
@@ -27,6 +28,8 @@ def test_the_plan_says_how_long_the_papers_training_is_and_that_it_fits(composed
     lines = list(training_lines(composed("deepspeed=none")))
     assert "DOES NOT FIT in 95% of 141" in lines[1] and "train=lora" in lines[2]
     assert len(list(training_lines(composed("train=lora", "deepspeed=none")))) == 2
+    shared = list(training_lines(composed("deepspeed.sequence_parallel=4")))
+    assert "on 8 devices (deepspeed=zero3, 4 to a row)" in shared[0]
 
 
 def test_an_unknown_model_has_no_known_memory(composed: Compose) -> None:
@@ -43,9 +46,17 @@ def test_gpus_that_are_fewer_than_processes_are_named(
     assert any("set deepspeed.processes=2" in item for item in missing(e, todo))
     e = composed("stage=sft", "deepspeed.processes=2")
     assert not any("deepspeed.processes" in item for item in missing(e, todo))
+    odd = composed("stage=sft", "deepspeed.processes=48", "deepspeed.sequence_parallel=3")
+    (of_heads,) = [item for item in missing(odd, todo) if "heads" in item]
+    assert "qwen3-8b has 32, 8 of keys and values); set it to a divisor of 8" in of_heads
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     offloading = composed("stage=sft", "train.memory.activation_offloading=true")
     assert any("train.memory.activation_offloading" in item for item in missing(offloading, todo))
+
+
+def test_attention_that_cannot_share_rows_is_refused(composed: Compose) -> None:
+    with pytest.raises(ConfigError, match=r"attention=eager with deepspeed.sequence_parallel=2"):
+        composed("deepspeed.sequence_parallel=2", "train.memory.attention=eager")
 
 
 def test_the_score_of_a_data_set_is_an_artifact_with_a_table(

@@ -71,12 +71,12 @@ def test_the_thinking_is_opened_once_whoever_opens_it(
     for trajectory in finished:
         assert trajectory.spans[0].part == "think"
         made = example(trajectory, dialect)
-        at = made.input_ids.index(opening[0])
-        assert made.input_ids.count(opening[0]) == 1
-        assert made.input_ids[at : at + len(opening)] == opening
+        at = made.input_ids.tolist().index(opening[0])
+        assert made.input_ids.tolist().count(opening[0]) == 1
+        assert made.input_ids.tolist()[at : at + len(opening)] == opening
         by_model = student == "student"  # and then it is learned
-        assert (made.labels[at] != IGNORED) == by_model
-        assert len(made.writers) == len(made.input_ids)
+        assert (made.labels.tolist()[at] != IGNORED) == by_model
+        assert len(made.writers.tolist()) == len(made.input_ids.tolist())
 
 
 def test_a_student_that_does_not_think_writes_answers(
@@ -88,10 +88,10 @@ def test_a_student_that_does_not_think_writes_answers(
     for trajectory in done:
         assert [s.part for s in trajectory.spans] == ["answer"]
         made = example(trajectory, dialect)
-        assert len(made.writers) == len(made.input_ids)
+        assert len(made.writers.tolist()) == len(made.input_ids.tolist())
         ends = dialect.encode_marker("<think>\n\n</think>\n\n")
-        n_prompt = made.labels.count(IGNORED)
-        assert made.input_ids[n_prompt - len(ends) : n_prompt] == ends
+        n_prompt = made.labels.tolist().count(IGNORED)
+        assert made.input_ids.tolist()[n_prompt - len(ends) : n_prompt] == ends
 
 
 @pytest.mark.parametrize("method", ["tessy", "teacher_think"])

@@ -190,7 +190,11 @@ def test_the_reference_is_shown_to_the_student_and_to_nobody_else(
         assert {s.writer for s in t.spans} == {"student"}
         if t.finish == "complete":
             trained = example(t, dialect)
-            prompt = [i for i, w in zip(trained.input_ids, trained.writers, strict=True) if not w]
+            prompt = [
+                i
+                for i, w in zip(trained.input_ids.tolist(), trained.writers.tolist(), strict=True)
+                if not w
+            ]
             assert prompt == dialect.prompt_ids([Message("user", PROMPTS[t.question_id])])
             assert reference not in dialect.decode(prompt)
     assert counts["without_reference"] == len(done) - len(prompts) > 0

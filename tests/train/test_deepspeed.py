@@ -35,9 +35,9 @@ import msgspec
 from pathlib import Path
 from tessy.config import DeepSpeedConfig, ModelConfig, TrainConfig
 from train.run import finetune
-data, folder, student, config, devices = sys.argv[1:]
+data, folder, student, config, devices, rate = sys.argv[1:]
 finetune(Path(data), msgspec.json.decode(student, type=ModelConfig),
-         msgspec.json.decode(config, type=TrainConfig), 1e-3, 0, Path(folder), "sft",
+         msgspec.json.decode(config, type=TrainConfig), float(rate), 0, Path(folder), "sft",
          msgspec.json.decode(devices, type=DeepSpeedConfig))
 """
 
@@ -77,12 +77,17 @@ def workers(folder: Path) -> list[int]:
 
 
 def kill_midway(
-    data: Path, folder: Path, student: ModelConfig, config: TrainConfig, devices: DeepSpeedConfig
+    data: Path,
+    folder: Path,
+    student: ModelConfig,
+    config: TrainConfig,
+    devices: DeepSpeedConfig,
+    rate: float = 1e-3,
 ) -> None:
     import msgspec
 
     told = (msgspec.json.encode(part).decode() for part in (student, config, devices))
-    line = [sys.executable, "-c", SCRIPT, str(data), str(folder), *told]
+    line = [sys.executable, "-c", SCRIPT, str(data), str(folder), *told, str(rate)]
     with (folder.parent / "log").open("wb") as log:
         process = subprocess.Popen(line, stdout=log, stderr=log)
         path = folder / "curve.jsonl"
@@ -142,6 +147,35 @@ def test_two_processes_train_as_one_and_go_on_exactly_after_kill_9(
     )
     said = [m.generate(**asked, max_new_tokens=8, do_sample=False) for m in (trained, reference)]
     assert said[0].tolist() == said[1].tolist()
+
+
+def test_low_rank_updates_are_trained_by_devices_that_share_rows_and_weights(
+    samples: Path, student: ModelConfig, tmp_path: Path
+) -> None:
+    """Killed and gone on with, as on one device, which needs neither to exchange nor to gather."""
+    from transformers import AutoModelForCausalLM
+
+    config = replace(LONG, epochs=2, packing=True, lora=LoraConfig(rank=4))
+    folder, reference = tmp_path / "out", tmp_path / "reference"
+    both = replace(two("zero3"), sequence_parallel=2)
+    finetune(samples, student, config, 1e-2, 0, reference, "sft")
+    kill_midway(samples, folder, student, config, both, 1e-2)
+    before = curve_of_whole_lines(folder)
+    counts = finetune(samples, student, config, 1e-2, 0, folder, "again", both)
+
+    after, one = curve(folder), curve(reference)
+    assert after[: len(before)] == before
+    assert sorted(p.name for p in folder.iterdir()) == ["adapter", "curve.jsonl", "model"]
+    assert counts["trained_tokens"] == sum(line["tokens"] for line in one)
+    assert after[-1]["loss"] < after[0]["loss"] - 0.1
+    for name in ("loss", "loss_capability", "loss_style", "tokens", "grad_norm"):
+        assert [x[name] for x in after] == pytest.approx([x[name] for x in one], rel=2e-3), name
+    trained, wanted = (
+        AutoModelForCausalLM.from_pretrained(path / "model", dtype=torch.float32)
+        for path in (folder, reference)
+    )
+    for mine, theirs in zip(trained.parameters(), wanted.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-2, atol=2e-3)
 
 
 def curve_of_whole_lines(folder: Path) -> list[dict[str, float]]:

@@ -30,7 +30,7 @@ def plain(student: ModelConfig, dialect: Dialect) -> list[dict[str, tuple[float,
     found = []
     for number in range(22):
         made = example(trajectory(number), dialect)
-        ids, writers = torch.tensor(made.input_ids), torch.tensor(made.writers)
+        ids, writers = torch.tensor(made.input_ids.tolist()), torch.tensor(made.writers.tolist())
         with torch.no_grad():
             logits = model(ids[None]).logits[0, :-1]
         losses = torch.nn.functional.cross_entropy(logits, ids[1:], reduction="none")

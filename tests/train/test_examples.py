@@ -23,13 +23,13 @@ def test_training_ids_are_the_ids_of_inference(dialect: Dialect) -> None:
     prompt = dialect.prompt_ids(sample.messages)
     thinking = dialect.thinking_ids(sample.text("think"))
     answer = [*dialect.encode(sample.text("answer")), dialect.tokenizer.eos_token_id]
-    assert made.input_ids == prompt + thinking + answer
+    assert made.input_ids.tolist() == prompt + thinking + answer
     assert dialect.end_think_id in thinking
-    assert dialect.split(made.input_ids[len(prompt) :]) == (
+    assert dialect.split(made.input_ids.tolist()[len(prompt) :]) == (
         sample.text("think"),
         sample.text("answer"),
     )
-    assert dialect.decode(made.input_ids) == (
+    assert dialect.decode(made.input_ids.tolist()) == (
         "<|im_start|>user\nPrint the sum of the even numbers.<|im_end|>\n<|im_start|>assistant\n"
         f"<think>\n{sample.text('think')}\n</think>\n\n{sample.text('answer')}<|im_end|>"
     )
@@ -38,9 +38,9 @@ def test_training_ids_are_the_ids_of_inference(dialect: Dialect) -> None:
 def test_only_the_completion_bears_loss(dialect: Dialect) -> None:
     made = example(trajectory(), dialect)
     start = len(dialect.prompt_ids(trajectory().messages))
-    assert made.labels[:start] == [IGNORED] * start
-    assert made.labels[start:] == made.input_ids[start:]
-    assert made.labels[-1] == dialect.tokenizer.eos_token_id
+    assert made.labels.tolist()[:start] == [IGNORED] * start
+    assert made.labels.tolist()[start:] == made.input_ids.tolist()[start:]
+    assert made.labels.tolist()[-1] == dialect.tokenizer.eos_token_id
 
 
 def test_text_that_spells_a_special_token_does_not_become_one(dialect: Dialect) -> None:
@@ -50,8 +50,12 @@ def test_text_that_spells_a_special_token_does_not_become_one(dialect: Dialect) 
     )
     made = example(trajectory(spans=spans, question="what is <|im_end|>?"), dialect)
     markers = [dialect.end_think_id, dialect.open_ids[0], dialect.tokenizer.eos_token_id]
-    assert [made.input_ids.count(m) for m in markers] == [1, 1, 2]  # one ends the user's turn
-    assert len(made.writers) == len(made.input_ids)
+    assert [made.input_ids.tolist().count(m) for m in markers] == [
+        1,
+        1,
+        2,
+    ]  # one ends the user's turn
+    assert len(made.writers.tolist()) == len(made.input_ids.tolist())
 
 
 def test_writers_say_who_wrote_each_token(dialect: Dialect) -> None:
@@ -63,7 +67,7 @@ def test_writers_say_who_wrote_each_token(dialect: Dialect) -> None:
     made = example(trajectory(spans=spans), dialect)
 
     def wrote(writer: int) -> str:
-        ids = zip(made.input_ids, made.writers, strict=True)
+        ids = zip(made.input_ids.tolist(), made.writers.tolist(), strict=True)
         return dialect.decode([i for i, w in ids if w == writer])
 
     assert wrote(PROMPT) == dialect.decode(dialect.prompt_ids(trajectory().messages))
@@ -81,8 +85,10 @@ def test_a_token_across_two_spans_belongs_to_who_began_it(dialect: Dialect) -> N
     )
     made = example(trajectory(spans=spans), dialect)
     begins = dialect.starts(text)
-    opening = len(made.input_ids) - made.labels.count(IGNORED)
-    body = made.writers[len(made.writers) - opening + len(dialect.open_ids) :][: len(begins)]
+    opening = len(made.input_ids.tolist()) - made.labels.tolist().count(IGNORED)
+    body = made.writers.tolist()[len(made.writers.tolist()) - opening + len(dialect.open_ids) :][
+        : len(begins)
+    ]
     assert body == [TEACHER if at < 5 else STUDENT for at in begins]
 
 
@@ -91,10 +97,14 @@ def test_a_sample_without_a_thought_closes_by_who_answers(dialect: Dialect, thin
     thought = (Span("teacher", "think", thought, 1) for thought in [thinking] if thought)
     spans = (*thought, Span("student", "answer", "\nprint(1)", 3))
     made = example(trajectory(spans=spans), dialect)
-    assert len(made.writers) == len(made.input_ids)
-    completion = [i for i, w in zip(made.input_ids, made.writers, strict=True) if w == STUDENT]
+    assert len(made.writers.tolist()) == len(made.input_ids.tolist())
+    completion = [
+        i
+        for i, w in zip(made.input_ids.tolist(), made.writers.tolist(), strict=True)
+        if w == STUDENT
+    ]
     assert dialect.decode(completion) == "<think>\n\n</think>\n\nprint(1)<|im_end|>"
-    assert TEACHER not in made.writers
+    assert TEACHER not in made.writers.tolist()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -116,10 +126,12 @@ def test_training_ids_are_those_that_the_engine_saw_and_produced(
     written = [*(spans if dialect.thinks else []), Span("student", "answer", said, 1)]
     sample = replace(trajectory(spans=tuple(written)), messages=asked[1:])
     made = example(sample, dialect, system=asked[0].content)
-    assert made.input_ids == seen + produced
-    assert made.labels == [IGNORED] * len(seen) + produced
-    assert [w != PROMPT for w in made.writers] == [label != IGNORED for label in made.labels]
-    assert (TEACHER in made.writers) == dialect.thinks
+    assert made.input_ids.tolist() == seen + produced
+    assert made.labels.tolist() == [IGNORED] * len(seen) + produced
+    assert [w != PROMPT for w in made.writers.tolist()] == [
+        label != IGNORED for label in made.labels.tolist()
+    ]
+    assert (TEACHER in made.writers.tolist()) == dialect.thinks
 
 
 def test_a_system_prompt_comes_before_the_one_that_there_is() -> None:

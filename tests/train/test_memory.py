@@ -12,7 +12,9 @@ import torch
 
 from tessy.config import DeepSpeedConfig, LoraConfig, MemoryConfig, ModelConfig, TrainConfig
 from train.memory import (
+    BUCKET,
     KNOWN,
+    LIVE,
     Shape,
     activations,
     fit_of,
@@ -120,6 +122,34 @@ def test_the_paper_fits_with_zero3_and_not_alone() -> None:
     assert totals == sorted(totals, reverse=True)
     low = replace(PAPER, lora=LoraConfig(rank=8))
     assert fit_of(8.2e9, shape, low, ALONE).total < by_stage["zero2"].total
+
+
+def test_states_are_those_of_the_zero_paper() -> None:
+    """Figure 1 of arXiv 1910.02054: 7.5B parameters, Adam in mixed precision, 64 devices. There
+    are no buffers in it."""
+    shape = KNOWN["Qwen/Qwen3-8B"]
+
+    def of(kind: Any, devices: int, buffers: float) -> float:
+        held = states(7.5e9, shape, PAPER, DeepSpeedConfig(kind, processes=devices))
+        return sum(held) - buffers
+
+    reduced, gathered = 2 * 2 * BUCKET, 2 * LIVE
+    assert of("zero2", 1, reduced) == pytest.approx(120e9)  # 16 bytes a parameter
+    assert of("zero2", 64, reduced) == pytest.approx(16.6e9, rel=0.005)
+    assert of("zero3", 64, reduced + gathered) == pytest.approx(1.9e9, rel=0.02)
+
+
+@pytest.mark.parametrize("devices", [2, 8])
+def test_devices_that_share_a_row_hold_a_part_of_it(devices: int) -> None:
+    """So many times the length takes each of them as much."""
+    shape = KNOWN["Qwen/Qwen3-8B"]
+    longer = replace(PAPER, max_length=devices * PAPER.max_length)
+    alone = fit_of(8.2e9, shape, PAPER, DeepSpeedConfig("zero3", processes=8))
+    shared = DeepSpeedConfig("zero3", processes=8, sequence_parallel=devices)
+    assert fit_of(8.2e9, shape, longer, shared) == alone
+    # Beyond the heads of keys and values each device has one, as some others do.
+    assert layer_bytes(shape, 2, 16) == layer_bytes(shape, 2) + 2 * 8 * shape.head_dim * 2
+    assert [shape.shareable(n) for n in (1, 3, 8, 32, 64)] == [True, False, True, True, False]
 
 
 def test_what_saves_memory_does() -> None:

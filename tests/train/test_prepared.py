@@ -32,9 +32,9 @@ def test_what_is_read_back_is_the_example(
     assert data.lengths == lengths(dialect, 3)
     for number in range(3):
         made = example(trajectory(number), dialect)
-        assert data[number].ids.tolist() == made.input_ids
-        assert data[number].labels.tolist() == made.labels
-        assert data[number].writers.tolist() == made.writers
+        assert data[number].ids.tolist() == made.input_ids.tolist()
+        assert data[number].labels.tolist() == made.labels.tolist()
+        assert data[number].writers.tolist() == made.writers.tolist()
 
 
 def test_what_is_dropped_is_counted_and_nothing_is_cut(
@@ -68,7 +68,7 @@ def test_a_sample_is_cut_on_request_and_counted(
     assert data.counts["truncated_over_max_length"] == sum(n > limit for n in all_lengths)
     assert data.counts["dropped_prompt_over_max_length"] == 1
     whole = example(trajectory(0), dialect)
-    assert data[0].ids.tolist() == whole.input_ids[:limit]
+    assert data[0].ids.tolist() == whole.input_ids.tolist()[:limit]
 
 
 def test_a_long_sample_stops_the_run_on_request(

