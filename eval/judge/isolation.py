@@ -57,7 +57,7 @@ class Isolation:
         if not self.cgroup:
             said.append(
                 "no memory cgroup can be made here, so memory is limited for each process of a "
-                "program, not for all of them together; run as root or delegate a cgroup"
+                "program, not for all of them together; run as root"
             )
         if self.kind == "bubblewrap":
             said.append(
