@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from eval.grade import grade
-from eval.judge import go_judge
+from eval.judge import compiler, go_judge
 from eval.judge.compiler import compile_program
 from eval.judge.go_judge import GoJudgeBox
 from eval.judge.isolation import candidates
@@ -107,7 +107,10 @@ def test_what_does_not_compile_says_why(service: Service) -> None:
     assert run.verdict == "compile_error" and run.message.startswith("SyntaxError")
 
 
-def test_a_program_is_compiled_and_uploaded_once(service: Service) -> None:
+def test_a_program_is_compiled_there_once_and_uploaded_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiler, "_toolchain", lambda _: pytest.fail("ours does not matter"))
     program = build("cpp", HEAD + "int main() { cout << 7; }")
     service.requests.clear()
     assert build("cpp", HEAD + "int main() { cout << 7; }") == program
