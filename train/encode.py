@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -79,7 +79,7 @@ class Encoder:
 
 def encode(
     trajectories: Path, student: ModelConfig, source: Path, train: TrainConfig, label: str
-) -> Iterator[Encoded]:
+) -> Generator[Encoded, None, None]:
     """The samples of a file of trajectories, in its order.
 
     Raises:

@@ -49,7 +49,8 @@ def example(trajectory: Trajectory, dialect: Dialect, system: str = "") -> Examp
         system: system prompt to put before the conversation (paper, figure 10); empty is none.
 
     Raises:
-        DataError: it has no spans, an empty span, thinking after its answer, or no answer.
+        DataError: it has no spans, an empty span, thinking after its answer, no answer, or a span
+            of no tokens or more than its bytes.
     """
     thinking, answer = trajectory.text("think"), trajectory.text("answer")
     if not trajectory.spans or any(not span.text for span in trajectory.spans):
@@ -59,6 +60,10 @@ def example(trajectory: Trajectory, dialect: Dialect, system: str = "") -> Examp
         raise malformed(trajectory, "has thinking after its answer")
     if not answer.strip():
         raise malformed(trajectory, "has no answer")
+    for span in trajectory.spans:
+        if not 0 < span.n_tokens <= len(span.text.encode()):
+            said = f"has a span of {span.n_tokens} tokens and {len(span.text)} characters"
+            raise malformed(trajectory, f"{said} ({span.text!r:.60})")
     prompt = dialect.prompt_ids(with_system(trajectory.messages, system))
     completion = dialect.completion_ids(thinking, answer)
     return Example(

@@ -11,6 +11,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -128,7 +129,9 @@ def prepare(
     """
     if folder.is_dir():
         return Prepared(folder)
-    return store(encode(trajectories, student, source, train, label), folder, str(trajectories))
+    # Closed, so that the bar is before an error is told.
+    with closing(encode(trajectories, student, source, train, label)) as encoded:
+        return store(encoded, folder, str(trajectories))
 
 
 def store(encoded: Iterator[Encoded], folder: Path, where: str) -> Prepared:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from tessy.errors import TessyError
-from tessy.machine import visible_gpus
 from train.fault import FAULTS, write_fault
 from train.job import Job
 
@@ -17,10 +16,13 @@ def main(path: Path) -> int:
     job = Job.read(path)
     rank, devices = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     try:
+        import torch
+
         from train.fit import fit
         from train.zero import compile_nothing
 
-        if not visible_gpus():
+        # By torch: DeepSpeed's launcher sets CUDA_VISIBLE_DEVICES where there is no GPU, too.
+        if not torch.cuda.is_available():
             compile_nothing()
         fit(job, devices, rank)
     except TessyError as error:

@@ -143,9 +143,10 @@ def _flags(options: CompileOptions) -> list[str]:
 
 def _name(source: str, options: CompileOptions, isolation: Isolation) -> str:
     headers = [part for pair in options.headers for part in pair]
-    tools = _toolchain(options)
     if isolation.kind == "go-judge":
         tools = [isolation.address, tool_version(isolation.address, "cpp")]
+    else:
+        tools = _toolchain(options)
     return digest(*tools, source, *_flags(options), *headers)
 
 

@@ -67,7 +67,7 @@ class Service:
     def run(self, commands: Sequence[dict[str, Any]], pipes: Sequence[Any] = ()) -> list[Any]:
         """The results of commands that run together."""
         body = {"cmd": commands, "pipeMapping": pipes}
-        answer = json.loads(self._ask("POST", "/run", json.dumps(body).encode()))
+        answer = self._read(self._ask("POST", "/run", json.dumps(body).encode()))
         if not isinstance(answer, list) or len(answer) != len(commands):
             raise self._fault(f"it answers {answer!r:.200}")
         return answer
@@ -77,9 +77,8 @@ class Service:
         edge = uuid.uuid4().hex
         head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n\r\n'
         body = head.encode() + content + f"\r\n--{edge}--\r\n".encode()
-        return str(
-            json.loads(self._ask("POST", "/file", body, f"multipart/form-data; boundary={edge}"))
-        )
+        kind = f"multipart/form-data; boundary={edge}"
+        return str(self._read(self._ask("POST", "/file", body, kind)))
 
     def take(self, name: str) -> bytes:
         """The content of a file, which the service then forgets."""
@@ -110,6 +109,13 @@ class Service:
             said = content.decode(errors="replace").strip()[:200]
             raise self._fault(f"{method} {path}: {answer.status} {answer.reason} {said}".strip())
         return content
+
+    def _read(self, answer: bytes) -> Any:
+        try:
+            return json.loads(answer)
+        except ValueError:
+            said = answer.decode(errors="replace")
+            raise self._fault(f"it answers {said!r:.200}, which is no JSON") from None
 
     def _fault(self, why: str) -> SandboxError:
         return SandboxError(

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
+from urllib.parse import urlsplit
 
 from tessy.errors import ConfigError
 
@@ -56,7 +57,7 @@ class Isolation:
         if not self.cgroup:
             said.append(
                 "no memory cgroup can be made here, so memory is limited for each process of a "
-                "program, not for all of them together; run as root or delegate a cgroup"
+                "program, not for all of them together; run as root"
             )
         if self.kind == "bubblewrap":
             said.append(
@@ -85,7 +86,7 @@ def candidates() -> list[Isolation]:
         ConfigError: it names none.
     """
     wanted = os.environ.get("TESSY_SANDBOX", "")
-    if wanted.startswith(("http://", "https://")):
+    if _is_address(wanted):
         return [Isolation("go-judge", "", 0, "", (), (), 0, 0, wanted)]
     local = [kind for kind in get_args(Kind) if kind != "go-judge"]
     if wanted and wanted not in local:
@@ -96,6 +97,14 @@ def candidates() -> list[Isolation]:
         )
     possible = _possible(wanted)
     return [found for found in possible if found.kind == (wanted or found.kind)]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
 
 
 def _possible(wanted: str) -> list[Isolation]:

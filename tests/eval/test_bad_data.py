@@ -254,6 +254,15 @@ def test_an_unreadable_data_folder_is_one_clear_error(
     assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr
 
 
+def test_an_unreadable_folder_within_the_data_is_not_passed_over(shared: Path) -> None:
+    livecodebench.make(shared / "in" / "data")
+    inner = shared / "in" / "data" / "more"
+    inner.mkdir(mode=0)
+    done = graded_by_a_user("livecodebench", shared, [{"question_id": "abc_a"}])
+    assert done.returncode == 1
+    assert f"error: {inner} is no folder to be read (Permission denied)" in done.stderr
+
+
 @kinds.needs("pypy")
 @pytest.mark.parametrize(
     ("closed", "said"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eval.grade import grade
-from eval.judge import go_judge
+from eval.judge import compiler, go_judge
 from eval.judge.compiler import compile_program
 from eval.judge.go_judge import GoJudgeBox
 from eval.judge.isolation import candidates
@@ -104,7 +107,10 @@ def test_what_does_not_compile_says_why(service: Service) -> None:
     assert run.verdict == "compile_error" and run.message.startswith("SyntaxError")
 
 
-def test_a_program_is_compiled_and_uploaded_once(service: Service) -> None:
+def test_a_program_is_compiled_there_once_and_uploaded_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiler, "_toolchain", lambda _: pytest.fail("ours does not matter"))
     program = build("cpp", HEAD + "int main() { cout << 7; }")
     service.requests.clear()
     assert build("cpp", HEAD + "int main() { cout << 7; }") == program
@@ -283,7 +289,18 @@ def test_a_service_that_is_not_there_is_one_clear_error(monkeypatch: pytest.Monk
         _checked_isolation.__wrapped__()
 
 
-def test_an_address_without_a_scheme_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TESSY_SANDBOX", "localhost:5050")
+def test_what_answers_but_is_no_such_service_is_one_clear_error(tmp_path: Path) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        box = GoJudgeBox(f"http://127.0.0.1:{other.server_port}", Setting(LIMITS))
+        with pytest.raises(SandboxError, match=r"failed \(POST /run: 501 Unsupported method"):
+            box.run(Job(["/bin/cat"]), LIMITS)
+        other.shutdown()
+
+
+@pytest.mark.parametrize("address", ["localhost:5050", "http://", "http://host:port", "ftp://a"])
+def test_an_address_of_no_service_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("TESSY_SANDBOX", address)
     with pytest.raises(ConfigError, match="such as http://localhost:5050"):
         candidates()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -149,10 +150,36 @@ def test_two_processes_train_as_one_and_go_on_exactly_after_kill_9(
     assert said[0].tolist() == said[1].tolist()
 
 
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of two nodes that are this machine: srun starts what it is told once for each."""
+    folder = tmp_path / "slurm"
+    folder.mkdir()
+    (folder / "scontrol").write_text(
+        '#!/bin/sh\ntest "$*" = "show hostnames here[1-2]" && echo localhost && echo localhost\n'
+    )
+    (folder / "srun").write_text(
+        '#!/bin/sh\nwhile [ "${1#--}" != "$1" ]; do shift; done\n'
+        '"$@" & first=$!\n"$@" & second=$!\nwait $first && wait $second\n'
+    )
+    for tool in folder.iterdir():
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "here[1-2]")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.mark.usefixtures("slurm")
 def test_low_rank_updates_are_trained_by_devices_that_share_rows_and_weights(
     samples: Path, student: ModelConfig, tmp_path: Path
 ) -> None:
-    """Killed and gone on with, as on one device, which needs neither to exchange nor to gather."""
+    """Killed on one node and gone on with on two, as on one device, which neither exchanges nor
+    gathers anything."""
     from transformers import AutoModelForCausalLM
 
     config = replace(LONG, epochs=2, packing=True, lora=LoraConfig(rank=4))
@@ -161,7 +188,8 @@ def test_low_rank_updates_are_trained_by_devices_that_share_rows_and_weights(
     finetune(samples, student, config, 1e-2, 0, reference, "sft")
     kill_midway(samples, folder, student, config, both, 1e-2)
     before = curve_of_whole_lines(folder)
-    counts = finetune(samples, student, config, 1e-2, 0, folder, "again", both)
+    nodes = replace(both, processes=1, nodes=2, launcher="slurm", port=free_port())
+    counts = finetune(samples, student, config, 1e-2, 0, folder, "again", nodes)
 
     after, one = curve(folder), curve(reference)
     assert after[: len(before)] == before
@@ -207,6 +235,7 @@ def test_a_process_that_dies_is_told_by_what_it_said(tmp_path: Path) -> None:
         _explain(job, 1)
 
 
+@pytest.mark.usefixtures("slurm")
 def test_each_launcher_has_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = DeepSpeedConfig("zero3", processes=8, nodes=4, hostfile="hosts", port=29501)
     job = tmp_path / "job.json"
@@ -215,17 +244,13 @@ def test_each_launcher_has_its_command(tmp_path: Path, monkeypatch: pytest.Monke
     assert over_ssh.endswith(f"--master_port 29501 --module train.worker {job}")
 
     slurm = replace(config, launcher="slurm")
-    monkeypatch.delenv("SLURM_JOB_NODELIST", raising=False)
-    with pytest.raises(MissingError, match=r"outside of a Slurm job; .*salloc --nodes=4"):
-        command(slurm, job)
-    tool = tmp_path / "scontrol"  # stands for Slurm's: this machine is no cluster
-    tool.write_text('#!/bin/sh\ntest "$*" = "show hostnames gpu[1-4]" && echo gpu1 && echo gpu2\n')
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setenv("SLURM_JOB_NODELIST", "gpu[1-4]")
     by_srun = " ".join(command(slurm, job))
     assert by_srun.startswith("srun --nodes=4 --ntasks-per-node=1 --kill-on-bad-exit=1 ")
-    assert "--nnodes 4 --rdzv-backend c10d --rdzv-endpoint gpu1:29501 --nproc-per-node 8" in by_srun
+    meeting = "--rdzv-backend c10d --rdzv-endpoint localhost:29501"
+    assert f"--nnodes 4 {meeting} --nproc-per-node 8" in by_srun
+    monkeypatch.delenv("SLURM_JOB_NODELIST")
+    with pytest.raises(MissingError, match=r"outside of a Slurm job; .*salloc --nodes=4"):
+        command(slurm, job)
 
 
 def test_an_engine_that_is_not_deepspeeds_is_refused() -> None:

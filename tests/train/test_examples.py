@@ -152,6 +152,8 @@ def test_a_system_prompt_comes_before_the_one_that_there_is() -> None:
             "has thinking after its answer",
         ),
         ((Span("student", "think", "so", 1), Span("student", "answer", "\n", 1)), "has no answer"),
+        ((Span("student", "answer", "é!", 4),), r"has a span of 4 tokens and 2 characters \('é!'"),
+        ((Span("student", "answer", "a", 0),), "has a span of 0 tokens and 1 characters"),
     ],
 )
 def test_a_malformed_sample_is_named(dialect: Dialect, spans: tuple[Span, ...], says: str) -> None:
