@@ -27,7 +27,9 @@ QUESTIONS = [
     Question(f"q{i}", f"Print the sum of the numbers that are {word}.", "test")
     for i, word in enumerate(("even", "odd", "large", "small", "prime", "<think>"))
 ]
+PROMPTS = {q.question_id: q.prompt for q in QUESTIONS}
 SAMPLES = [("q3", 0), ("q0", 0), ("q0", 1), ("q1", 0), ("q5", 0), ("q4", 2)]
+ROOMY: dict[str, Any] = {"limit": 200, "context": 2048}
 
 
 def models_of(
