@@ -93,7 +93,7 @@ class ServeConfig:
     student: ServerConfig = field(default_factory=ServerConfig)  # also serves trained students
     teacher: ServerConfig = field(default_factory=ServerConfig)
     annotator: ServerConfig = field(default_factory=ServerConfig)  # predictor.annotator=model
-    stream_interval: int = 0  # tokens a streamed chunk; 0: 1, more at a server that sends many
+    stream_interval: int = 0  # tokens a streamed chunk; 0: 1, more at a replica with many rows
     start_seconds: float = 1800.0  # until a server that was started must be healthy
     stall_seconds: float = 120.0  # without a token, after which a request is given up and repeated
     retries: int = 5  # repetitions of one request before its sample is recorded as failed

@@ -12,7 +12,7 @@ from benchmarks.synthesis.server import Row, Server
 from benchmarks.synthesis.times import PREDICTOR_MS, ServerModel
 from benchmarks.synthesis.world import World, label_of, next_label_of
 from tessy.engines import Chunk, Request
-from tessy.engines.vllm.load import Load
+from tessy.engines.vllm.protocol import chunk_interval
 from tessy.records import Writer
 
 ODDS = 8.0  # a predictor that is sure
@@ -26,7 +26,6 @@ class SimulatedEngine:
         self.counts = self.server.counts
         self.kv_tokens = model.kv_tokens
         self._world, self._writer = world, writer
-        self._load = Load(asyncio.get_running_loop().time)
         self._live: dict[Row, int] = {}  # and how many of its tokens would be kept
 
     @property
@@ -47,7 +46,7 @@ class SimulatedEngine:
                 news.set_result(None)
 
         configured = self.server.model.front.stream_interval
-        interval = self._load.chunk(configured, min_chunk)
+        interval = chunk_interval(configured, self.server.in_flight, min_chunk)
         row = Row(request.session, tuple(request.prompt_ids), script, interval, deliver)
         self._live[row] = self._world.right(self._writer, request)
         self.server.submit(row)
@@ -62,7 +61,6 @@ class SimulatedEngine:
                 yield Chunk(ids, None)
         finally:
             del self._live[row]
-            self._load.add(arrived)
             if not ended:
                 self.server.abort(row)
 

@@ -16,7 +16,7 @@ from tessy.engines.base import Chunk, EngineFinish, Request
 from tessy.engines.vllm.checks import Wanted, cache_metrics, check_server, wanted
 from tessy.engines.vllm.client import Client
 from tessy.engines.vllm.http import Fault
-from tessy.engines.vllm.protocol import body
+from tessy.engines.vllm.protocol import body, chunk_interval
 from tessy.engines.vllm.replicas import Replica, Replicas, pause
 from tessy.engines.vllm.stream import Stream
 from tessy.errors import ConfigError, EngineDown, EngineError
@@ -121,7 +121,7 @@ class VllmEngine:
                             yield Chunk(chunk, finish)
                         return
                     finally:
-                        self._close(replica, stream, len(ids) - before)
+                        self._close(stream, len(ids) - before)
                 except Fault as fault:
                     failures = failures + 1 if len(ids) == before else 0
                     self._note(replica, fault, failures)
@@ -149,7 +149,8 @@ class VllmEngine:
         """Ask for what is missing after the ids that are there."""
         prompt = (*request.prompt_ids, *ids) if ids else request.prompt_ids
         n_tokens = request.max_tokens - len(ids)
-        interval = replica.load.chunk(self._serve.stream_interval, min_chunk)
+        load = self._in_flight / self._replicas.n_healthy
+        interval = chunk_interval(self._serve.stream_interval, load, min_chunk)
         self.counts["requests"] += 1
         self.counts["prefill_tokens"] += len(prompt)
         return await replica.client.stream(
@@ -159,8 +160,7 @@ class VllmEngine:
             request.stop_ids,
         )
 
-    def _close(self, replica: Replica, stream: Stream, n_ids: int) -> None:
-        replica.load.add(n_ids)
+    def _close(self, stream: Stream, n_ids: int) -> None:
         self.counts["aborted"] += not stream.ended
         self.counts["generated_tokens"] += n_ids + (stream.finish == "stop")
         stream.close()

@@ -16,6 +16,9 @@ from tessy.config import SamplingConfig
 from tessy.engines.base import Prompt, Request
 from tessy.engines.vllm.http import Fault
 
+MAX_INTERVAL = 64  # tokens a streamed event at most: a long silence looks like a stall
+_FEW, _ROWS = 60, 64  # requests at a replica: `chunk_interval`
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -54,7 +57,7 @@ def body(
         model: the server's name for its model.
         prompt: ids, at least those of the request.
         n_tokens: to generate at most.
-        interval: tokens an event; the first and the last event come at once.
+        interval: tokens an event, `chunk_interval`; the first and the last event come at once.
     """
     seed = noise_seed(request.seed, request.session, len(prompt))
     own = b'{"prompt":%s,"max_tokens":%d,"seed":%d,"stream_interval":%d,' % (
@@ -64,6 +67,24 @@ def body(
         interval,
     )
     return own + _rest(model, request.sampling, request.stop_ids)
+
+
+def chunk_interval(configured: int, in_flight: float, min_chunk: int) -> int:
+    """Tokens an event: what is configured, else as few as the front end of a server can send.
+
+    What is generated between a boundary and its discovery is thrown away, so small events are
+    better, until a front end, which handles one after the other, is late with all of them. By the
+    load it is 1 below 124 requests, and 1 more for each further 64. The tokens that arrive in a
+    second would be no measure of the load: they are few where a front end is late.
+
+    Args:
+        configured: `serve.stream_interval`; 0 decides by the load.
+        in_flight: requests at the replica.
+        min_chunk: tokens that are waited for in any case.
+    """
+    return max(
+        configured or 1 + max(0, int(in_flight) - _FEW) // _ROWS, min(min_chunk, MAX_INTERVAL)
+    )
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from tessy.engines.vllm.checks import Facts, Wanted, check_server
 from tessy.engines.vllm.client import Client
 from tessy.engines.vllm.http import Fault
-from tessy.engines.vllm.load import Load
 from tessy.errors import EngineDown, EngineError
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0  # seconds
@@ -33,7 +32,6 @@ class Replica:
         self.kv_tokens = facts.cache.kv_tokens if facts.cache else 0
         self.hits = facts.cache.hits if facts.cache else 0  # of its prefix cache, before this run
         self.unsaid = bool(facts.unsaid)
-        self.load = Load(asyncio.get_running_loop().time)
         self.healthy = True
         self.words = ""  # what was last wrong with it
         self.sessions: set[str] = set()  # whose prefixes it holds
@@ -71,6 +69,10 @@ class Replicas:
         self._down_since = 0.0
         self._watches: set[asyncio.Task[None]] = set()
 
+    @property
+    def n_healthy(self) -> int:
+        return sum(replica.healthy for replica in self.all)
+
     async def take(self, session: str) -> Replica:
         """The replica for a session's next request: its own, or the one with fewest sessions.
 
@@ -102,7 +104,7 @@ class Replicas:
             return
         replica.healthy = False
         self._counts["lost_replicas"] += 1
-        if not any(r.healthy for r in self.all):
+        if not self.n_healthy:
             self._down_since = asyncio.get_running_loop().time()
             self._some_healthy.clear()
         watch = asyncio.create_task(self._watch(replica))
