@@ -25,7 +25,8 @@ from benchmarks.synthesis.report import summary, table
 from benchmarks.synthesis.times import FrontEnd
 
 ROOM, SMALL_ROOM = 2_000_000, 710_000  # tokens of keys and values that the student's server holds
-MIDST = 100.0, 200.0  # virtual seconds: by the first, all prefixes are in the caches again
+MIDST = 100.0  # virtual seconds after which all prefixes are in the caches again
+MIDST_ENDS, LOCKSTEP_ENDS = 200.0, 600.0  # until so many finish that one more hardly matters
 DEAR_TEXT = 1.2e-3  # milliseconds for a token of a text prompt by a slow tokenizer
 
 
@@ -78,12 +79,12 @@ def _jobs(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
 
 def _midst(n: int, name: str, front: FrontEnd, scale: float) -> dict[str, Callable[[], Any]]:
     """In the midst of a long synthesis: `n` samples in flight, each somewhere in its thinking."""
-    window = Window(MIDST[0] * scale, MIDST[1] * scale)
+    window, longer = (Window(MIDST * scale, end * scale) for end in (MIDST_ENDS, LOCKSTEP_ENDS))
     how = Orchestration(n, window=window)
     total = 2 * n  # enough for others to follow those that end
     return {
         f"midst{name}": partial(run_ours, total, how, front, scale, ROOM, n),
-        f"midst_lockstep{name}": partial(run_lockstep, total, front, scale, n, window, n),
+        f"midst_lockstep{name}": partial(run_lockstep, total, front, scale, n, longer, n),
         f"limit_midst{name}": partial(run_limit, total, n, scale, window, n),
     }
 
