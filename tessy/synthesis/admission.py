@@ -10,8 +10,8 @@ import asyncio
 import itertools
 from collections import Counter
 
-_FULL = 0.99  # share of the room that live prefixes may take: what is being written needs some too
-_GROWTH = 0.97  # share up to which one more may begin or go on: those that go on grow
+_FULL = 0.985  # share of the room that live prefixes may take: what is being written needs some too
+_GROWTH = 0.95  # share up to which one more may begin or go on: those that go on grow
 
 
 class Admission:
