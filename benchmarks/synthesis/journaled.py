@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.synthesis.measure import Tokens
 from benchmarks.synthesis.world import World
-from tessy.records import Writer
 from tessy.synthesis.cooperate import Accepted
 from tessy.synthesis.journal import Journal
 
@@ -16,13 +16,10 @@ def write_begun(world: World, path: Path) -> None:
     """The journal of the run that began the samples."""
     with Journal(path) as journal:
         for sample in world.samples:
-            start = 0
-            for number, end in enumerate(sample.ends[: sample.begun]):
-                writer: Writer = "teacher" if number % 2 else "student"
-                ids = sample.thinking[writer][start:end]
+            for writer, places in islice(sample.spans(), sample.begun):
+                ids = sample.thinking[writer][places]
                 text = world.dialects[writer].decode(ids)
                 journal.span(sample.task, Accepted(writer, text, tuple(ids), "cut", {}))
-                start = end
 
 
 def added(path: Path, offset: int) -> Tokens:

@@ -69,8 +69,8 @@ def limit(
 
     def admit() -> None:
         number, sample = waiting.popleft()
-        begun = sample.ends[sample.begun - 1] if sample.begun else 0
-        rest[number], held[number] = islice(turns(sample), sample.begun, None), PROMPT + begun
+        rest[number] = islice(turns(sample), sample.begun, None)
+        held[number] = PROMPT + sample.reached
         move(number)
 
     for _ in range(min(in_flight, len(waiting))):
@@ -93,8 +93,6 @@ def limit(
 
 def turns(sample: Sample) -> Iterator[tuple[Writer, int]]:
     """Who writes how many tokens, in turn."""
-    start = 0
-    for number, end in enumerate(sample.ends):
-        yield "teacher" if number % 2 else "student", end - start
-        start = end
+    for writer, places in sample.spans():
+        yield writer, places.stop - places.start
     yield "student", len(sample.answer)

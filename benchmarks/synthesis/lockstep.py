@@ -15,7 +15,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice
 
 from benchmarks.synthesis.clock import run_virtually
 from benchmarks.synthesis.measure import WHOLE_RUN, Figures, Tokens, Window, figures
@@ -95,14 +95,12 @@ class _Pool:
 
 def _enter(world: World, sample: Sample) -> _Live:
     """A sample from where an earlier run left it."""
-    place = sample.ends[sample.begun - 1] if sample.begun else 0
     text = {w: list(ids) for w, ids in world.prompts[sample.task.session].items()}
-    for number, (start, end) in enumerate(pairwise((0, *sample.ends[: sample.begun]))):
-        writer: Writer = "teacher" if number % 2 else "student"
+    for writer, places in islice(sample.spans(), sample.begun):
         for ids in text.values():
-            ids += sample.thinking[writer][start:end]
-    writer = "teacher" if sample.begun % 2 else "student"
-    return _Live(sample, text, writer, place, sample.begun)
+            ids += sample.thinking[writer][places]
+    next_writer: Writer = "teacher" if sample.begun % 2 else "student"
+    return _Live(sample, text, next_writer, sample.reached, sample.begun)
 
 
 def _draft(live: _Live) -> Script:

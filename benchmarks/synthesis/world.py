@@ -12,10 +12,10 @@ import bisect
 import dataclasses
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,16 @@ class Sample:
     def tokens(self) -> int:
         """Tokens of the finished sample."""
         return self.ends[-1] + len(self.answer)
+
+    @property
+    def reached(self) -> int:
+        """The place where the earlier run stopped."""
+        return self.ends[self.begun - 1] if self.begun else 0
+
+    def spans(self) -> Iterator[tuple[Writer, slice]]:
+        """Who should write which places."""
+        for number, places in enumerate(pairwise((0, *self.ends))):
+            yield _WRITERS[number % 2], slice(*places)
 
 
 class World:
@@ -172,11 +182,9 @@ class World:
 
     def text(self, sample: Sample) -> str:
         """The finished sample: each span by the model whose label it has, then the answer."""
-        spans, start = [], 0
-        for number, end in enumerate(sample.ends):
-            writer = _WRITERS[number % 2]
-            spans.append(self.dialects[writer].decode(sample.thinking[writer][start:end]))
-            start = end
+        spans = (
+            self.dialects[w].decode(sample.thinking[w][places]) for w, places in sample.spans()
+        )
         return "".join(spans) + self.dialects["student"].decode(sample.answer)
 
     def right(self, writer: Writer, request: Request) -> int:

@@ -65,7 +65,7 @@ def test_no_orchestration_exceeds_the_limit_and_the_script_is_slowest(
 
 def test_samples_that_were_begun_are_gone_on_with(tmp_path: Path) -> None:
     world = World(tmp_path / "world", N, 0.03, begun=N // 2)
-    rest = sum(s.tokens - (s.ends[s.begun - 1] if s.begun else 0) for s in world.samples)
+    rest = sum(s.tokens - s.reached for s in world.samples)
     assert 0 < rest < sum(s.tokens for s in world.samples)
     run = cooperate(world, MODELS, tmp_path, HOW[0])
     script = lockstep(world, MODELS, N)
