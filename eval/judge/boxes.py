@@ -15,7 +15,7 @@ from functools import cache
 
 from eval.judge.command import command_of
 from eval.judge.docker import Door
-from eval.judge.go_judge import GoJudgeBox, open_go_judge
+from eval.judge.go_judge import GoJudgeBox
 from eval.judge.isolation import Isolation, sweep
 from eval.judge.job import Job
 from eval.judge.seccomp import build_filter
@@ -193,7 +193,7 @@ def open_box(isolation: Isolation, setting: Setting) -> Iterator[Box | GoJudgeBo
         SandboxError: the box could not be made, or failed within the block.
     """
     if isolation.kind == "go-judge":
-        with open_go_judge(isolation.address, setting) as remote:
+        with closing(GoJudgeBox(isolation.address, setting)) as remote:
             yield remote
         return
     with closing(Door()) if isolation.kind == "docker" else nullcontext() as door:

@@ -11,8 +11,8 @@ import json
 import os
 import signal
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from functools import lru_cache
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -125,7 +125,7 @@ class Service:
 
 
 class GoJudgeBox:
-    """Use `open_go_judge`. Not for several threads at once."""
+    """What it uploaded is deleted when it is closed. Not for several threads at once."""
 
     def __init__(self, address: str, setting: Setting) -> None:
         limits = setting.limits
@@ -242,16 +242,6 @@ class GoJudgeBox:
         return {"fileId": self._program[1]}
 
 
-@contextmanager
-def open_go_judge(address: str, setting: Setting) -> Iterator[GoJudgeBox]:
-    """A box of the service; what it uploaded is deleted when the block is left."""
-    box = GoJudgeBox(address, setting)
-    try:
-        yield box
-    finally:
-        box.close()
-
-
 def meet(
     boxes: tuple[GoJudgeBox, GoJudgeBox], jobs: tuple[Job, Job], limits: tuple[Limits, Limits]
 ) -> tuple[Reply, Reply]:
@@ -288,7 +278,7 @@ def tool_version(address: str, language: Language) -> str:
     """What the service's compiler or interpreter calls itself; "" where it has none."""
     limits = Limits(10, 30, 512, 64, 16)
     job = Job([TOOLS[language], "--version"], one_stream=True)
-    with open_go_judge(address, Setting(limits)) as box:
+    with closing(GoJudgeBox(address, Setting(limits))) as box:
         (result,) = box.service.run([box.command(job, limits, [])])
         if result["status"] != "Accepted":  # "Internal Error" where there is no such file
             return ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from contextlib import closing
 from functools import cache
 
 from eval.judge import python_box
 from eval.judge.boxes import open_box
-from eval.judge.go_judge import open_go_judge
+from eval.judge.go_judge import GoJudgeBox
 from eval.judge.isolation import Isolation, candidates, hints, sweep
 from eval.judge.job import Job
 from eval.judge.languages import setting_for
@@ -75,7 +76,7 @@ def _checked_isolation() -> Isolation:
 
 def _try(isolation: Isolation) -> Reply:
     if isolation.kind == "go-judge":
-        with open_go_judge(isolation.address, Setting(_PROBE_LIMITS)) as service:
+        with closing(GoJudgeBox(isolation.address, Setting(_PROBE_LIMITS))) as service:
             return service.run(Job(["/bin/cat"], stdin=b"well\n"), _PROBE_LIMITS)
     if find_launcher() is None:
         return python_box.run_once(isolation, _PROBE, b"well", _PROBE_LIMITS)

@@ -79,7 +79,6 @@ def tokens_of(backend: Tokenizer) -> Callable[[str], Located]:
 
 def _cuttable(backend: Tokenizer) -> bool:
     """Whether the tokenizer cuts by one of CUTTABLE, and nothing else of it reaches over a cut."""
-
     from tokenizers import pre_tokenizers
 
     def stated(part: Any) -> dict[str, Any]:
