@@ -214,9 +214,9 @@ class MemoryConfig:
     # Recompute activations in the backward pass: a third more work, a tenth of the activations.
     # auto: for models above 0.5B parameters
     gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
-    # chunked never holds the logits of a whole row (24 GB for 40K tokens of Qwen3); whole is faster
-    # for small vocabularies
-    cross_entropy: Literal["chunked", "whole"] = "chunked"
+    # chunked never holds the logits of a forward pass (24 GB for 40K tokens of Qwen3), but takes
+    # them twice; auto: where whole they would be more than 256 MB
+    cross_entropy: Literal["auto", "chunked", "whole"] = "auto"
     # auto takes the best kernel that the installation has, and says which
     attention: Literal[
         "auto", "flash_attention_3", "flash_attention_2", "flex_attention", "sdpa", "eager"

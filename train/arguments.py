@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SINGLE_THREAD_BELOW = 30e6  # parameters; below, a second CPU thread costs more than it brings
 RECOMPUTE_ABOVE = 500e6  # parameters; above, activations are recomputed to save memory
+CHUNKED_ABOVE = 256e6  # bytes of a forward pass's logits in fp32; above, they are taken in parts
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,17 @@ def recomputes(config: TrainConfig, parameters: float) -> bool:
     """Whether activations are recomputed in the backward pass."""
     wanted = config.memory.gradient_checkpointing
     return parameters > RECOMPUTE_ABOVE if wanted == "auto" else wanted == "on"
+
+
+def chunks(config: TrainConfig, vocabulary: int) -> bool:
+    """Whether the logits of a forward pass are never held as a whole.
+
+    Then they are taken a second time in the backward pass, which small models notice.
+    """
+    rows = 1 if config.packing else config.micro_batch
+    large = rows * config.max_length * vocabulary * 4 > CHUNKED_ABOVE
+    wanted = config.memory.cross_entropy
+    return large if wanted == "auto" else wanted == "chunked"
 
 
 def trainer_arguments(

@@ -16,6 +16,7 @@ from trl.trainer.sft_config import SFTConfig
 from tessy.config import TrainConfig
 from tessy.progress import say
 from train.arguments import (
+    chunks,
     computes_in_bf16,
     one_gpu,
     plan,
@@ -123,7 +124,7 @@ def _trainer(
         batches,
         _collator(config, pad, kernel, shared, rank % shared),
         config.loss,
-        config.memory.cross_entropy == "chunked",
+        chunks(config, model.config.vocab_size),
         model=model,
         args=arguments,
         processing_class=tokenizer,

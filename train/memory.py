@@ -18,7 +18,7 @@ from typing import Any
 from tessy.checkpoints import locate
 from tessy.config import DeepSpeedConfig, ModelConfig, TrainConfig
 from tessy.errors import TessyError
-from train.arguments import recomputes
+from train.arguments import chunks, recomputes
 
 BUCKET = 5e8  # elements that DeepSpeed reduces at once (its default)
 LIVE = 1e9  # weights that ZeRO-3 holds gathered at once, at most (its default)
@@ -162,7 +162,7 @@ def activations(
 def head_bytes(shape: Shape, train: TrainConfig, tokens: int, width: int) -> float:
     """What the head and its loss hold in their backward pass, before that of the layers begins."""
     hidden = tokens * shape.hidden * (width + 4)
-    if train.memory.cross_entropy == "whole":
+    if not chunks(train, shape.vocabulary):
         return hidden + tokens * shape.vocabulary * (width + 2 * 4)
     tile = min(tokens, TILE[0]) * min(shape.vocabulary, TILE[1]) * width
     return hidden + tile + shape.vocabulary * shape.hidden * (width + 4)  # gradient of the head

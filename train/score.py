@@ -18,7 +18,7 @@ from tessy.config import ModelConfig, TrainConfig
 from tessy.journal import LineFile
 from tessy.progress import bar
 from tessy.records import Record, dump_line, parse_line
-from train.arguments import computes_in_bf16, threads
+from train.arguments import chunks, computes_in_bf16, threads
 from train.encode import Key
 from train.examples import WRITERS
 from train.job import PREPARED
@@ -120,7 +120,7 @@ def _scored_row(model: Any, data: Prepared, row: Row, train: TrainConfig) -> Ite
         for name, value in batch.items()
     }
     with torch.inference_mode():
-        chunked = train.memory.cross_entropy == "chunked"
+        chunked = chunks(train, model.config.vocab_size)
         losses = token_losses(model, on_device, chunked)[0].double().cpu()
     losses = torch.cat([losses.new_zeros(1), losses])  # the first token has no prediction
     start = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -111,10 +112,13 @@ class _Words(dict[str, bytes]):
     def __missing__(self, word: str) -> bytes:
         if len(self) == REMEMBERED:
             self.clear()
-        found = self.whole(word)
-        steps = np.diff(found.starts, append=len(word))
-        self[word] = pairs = np.stack((found.ids, steps), axis=1).astype(np.int32).tobytes()
-        return pairs
+        found = self.backend.encode(word, add_special_tokens=False)
+        starts = [at for at, _ in found.offsets]
+        pairs = array("i")  # of numpy, a word's array takes as long as its tokens
+        for token, start, after in zip(found.ids, starts, [*starts[1:], len(word)], strict=True):
+            pairs.extend((token, after - start))
+        self[word] = stored = pairs.tobytes()
+        return stored
 
     def whole(self, text: str) -> Located:
         """By the tokenizer."""

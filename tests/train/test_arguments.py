@@ -8,7 +8,7 @@ import pytest
 
 from tessy.config import TrainConfig
 from tessy.errors import ConfigError
-from train.arguments import plan
+from train.arguments import chunks, plan
 
 
 def test_the_global_batch_is_micro_batch_times_accumulation_times_devices(
@@ -35,3 +35,15 @@ def test_checkpoints_are_spread_over_each_epoch_and_end_it(settings: TrainConfig
 
 def test_more_checkpoints_than_steps_are_one_a_step(settings: TrainConfig) -> None:
     assert plan(replace(settings, checkpoints_per_epoch=9), 5, 1).save_at == {1, 2, 3, 4}
+
+
+def test_only_large_logits_are_taken_in_parts(settings: TrainConfig) -> None:
+    """Of a forward pass: the miniature's 16 x 1024 x 704 are small, 1 x 40960 x 151936 are not."""
+    small = replace(settings, micro_batch=16, max_length=1024)
+    assert not chunks(small, vocabulary=704)
+    assert chunks(small, vocabulary=151_936)
+    assert chunks(replace(small, micro_batch=1600), vocabulary=704)
+    assert not chunks(replace(small, micro_batch=1600, packing=True), vocabulary=704)
+    for wanted in ("chunked", "whole"):
+        stated = replace(small, memory=replace(small.memory, cross_entropy=wanted))
+        assert chunks(stated, vocabulary=704) == (wanted == "chunked")
