@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoTokenizer,
     GptOssConfig,
@@ -17,6 +16,8 @@ from transformers import (
     Qwen3ForCausalLM,
     Qwen3ForTokenClassification,
 )
+
+from tessy.mini.tokenizers import byte_level_bpe
 
 QWEN_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
 HARMONY_TOKENS = [
@@ -44,20 +45,9 @@ TEXTS = [
 
 
 def save_tokenizer(folder: Path, special: list[str], template: str, size: int, end: str) -> Any:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(
-        TEXTS * 3,
-        trainers.BpeTrainer(
-            vocab_size=size,
-            special_tokens=special,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
+    core = byte_level_bpe(TEXTS * 3, special, size)
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=end, pad_token=special[0], chat_template=template
+        tokenizer_object=core, eos_token=end, pad_token=special[0], chat_template=template
     )
     fast.save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)

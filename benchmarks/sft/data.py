@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tessy.dialects.words import QWEN3
+from tessy.mini.tokenizers import byte_level_bpe
 from train.encode import Encoded
 from train.prepared import Prepared, store
 
@@ -75,27 +76,11 @@ def _word(rank: int) -> str:
 
 def write_tokenizer(folder: Path) -> Path:
     """One that cuts texts as Qwen3's does, and knows the frequent words."""
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import normalizers
     from transformers import PreTrainedTokenizerFast
 
-    core = Tokenizer(models.BPE())
-    core.normalizer = normalizers.NFC()
-    core.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(QWEN3), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    core.decoder = decoders.ByteLevel()
-    core.train_from_iterator(
-        sentences(np.random.default_rng(1), 20_000),
-        trainers.BpeTrainer(
-            vocab_size=10_000,
-            special_tokens=SPECIAL,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
+    texts = sentences(np.random.default_rng(1), 20_000)
+    core = byte_level_bpe(texts, SPECIAL, 10_000, QWEN3, normalizers.NFC())
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|im_end|>")
     tokenizer.chat_template = TEMPLATE
     tokenizer.save_pretrained(folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 from benchmarks.sft.data import paper_lengths, random_samples
 from tessy.checkpoints import MINI
 from tessy.config import DeepSpeedConfig, TrainConfig
+from train.callbacks import Schedule
 from train.checkpoints import copy_tokenizer
 from train.curve import CURVE, read_curve
 from train.fit import prepare_trainer
@@ -85,6 +87,7 @@ def _run(row: int, rate: float, folder: Path) -> dict[str, float]:
     )
     measured = _measure(job, rate)
     stock = _stock(job, lengths[: of_row * STEPS], rate)
+    shutil.rmtree(folder)
     said = fit_of(parameters, _shape(layers), config, job.deepspeed)
     planned = said.total - said.reserved
     return measured | {
@@ -146,6 +149,7 @@ def _measure(job: Job, rate: float) -> dict[str, float]:
     _forget()
     with isolated():
         trainer, progress = prepare_trainer(job, devices=1, rank=0)
+        trainer.remove_callback(Schedule)  # a checkpoint may be larger than the disk
         trainer.train()
         progress.close()
         lengths, steps = trainer.prepared.lengths, trainer.batches.steps(0)[WARM_UP:]

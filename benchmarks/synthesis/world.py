@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Any
 
 from benchmarks.synthesis.server import Script
 from tessy.boundary.spans import Label
@@ -25,6 +24,7 @@ from tessy.config import ModelConfig
 from tessy.dialects import Dialect, load_dialect
 from tessy.dialects.words import QWEN3
 from tessy.engines import Request
+from tessy.mini.tokenizers import byte_level_bpe
 from tessy.records import Question, Writer
 from tessy.synthesis.parts import Task
 
@@ -215,30 +215,13 @@ def _save_tokenizer(
     folder: Path, expression: str, special: Sequence[str], template: str, end: str
 ) -> None:
     """A byte-level BPE in which each scripted word is one token."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     if folder.exists():
         return
-    tokenizer: Any = Tokenizer(models.BPE())
-    # Texts are cut as the family's own tokenizer cuts them.
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(expression), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
     words = [word(*key, n) for key in product(_LABELS, _WRITERS) for n in range(_WORDS)]
-    tokenizer.train_from_iterator(
-        words,
-        trainers.BpeTrainer(
-            vocab_size=100_000,
-            special_tokens=list(special),
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
+    # Texts are cut as the family's own tokenizer cuts them.
+    tokenizer = byte_level_bpe(words, special, 100_000, expression)
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token=end, pad_token=end, chat_template=template
     ).save_pretrained(folder)

@@ -6,10 +6,12 @@ the originals, shortened to what the miniature world says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from tokenizers.normalizers import Normalizer
     from transformers import PreTrainedTokenizerFast
 
 STUDENT_SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>")
@@ -43,25 +45,28 @@ STUDENT_PATTERN = r" ?[A-Za-z]+|[0-9]| ?[^\sA-Za-z0-9]|\n+| +"
 TEACHER_PATTERN = r" ?[A-Za-z]+| ?[0-9]| ?[^\sA-Za-z0-9]|\n+| +"
 
 
-def train_tokenizer(
+def byte_level_bpe(
     corpus: Iterable[str],
-    pattern: str,
-    specials: tuple[str, ...],
-    eos: str,
-    template: str,
+    specials: Sequence[str],
     size: int,
-) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer of at most `size` tokens, special tokens first."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
+    pattern: str = "",
+    normalizer: Normalizer | None = None,
+) -> Tokenizer:
+    """A byte-level BPE of at most `size` tokens, special tokens first.
 
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(pattern), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    Args:
+        pattern: a regular expression that cuts texts into the pieces of which tokens are made;
+            without, GPT-2's.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    core: Any = Tokenizer(models.BPE())
+    if normalizer is not None:
+        core.normalizer = normalizer
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not pattern)
+    if pattern:
+        cut = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
+        core.pre_tokenizer = pre_tokenizers.Sequence([cut, core.pre_tokenizer])
     core.decoder = decoders.ByteLevel()
     core.train_from_iterator(
         corpus,
@@ -72,8 +77,22 @@ def train_tokenizer(
             show_progress=False,
         ),
     )
+    return core
+
+
+def train_tokenizer(
+    corpus: Iterable[str],
+    pattern: str,
+    specials: tuple[str, ...],
+    eos: str,
+    template: str,
+    size: int,
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of at most `size` tokens, special tokens first."""
+    from transformers import PreTrainedTokenizerFast
+
     return PreTrainedTokenizerFast(
-        tokenizer_object=core,
+        tokenizer_object=byte_level_bpe(corpus, specials, size, pattern),
         eos_token=eos,
         pad_token="<|endoftext|>",
         chat_template=template,

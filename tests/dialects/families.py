@@ -14,17 +14,12 @@ from typing import Any
 
 from tokenizers import (
     AddedToken,
-    Regex,
-    Tokenizer,
-    decoders,
-    models,
     normalizers,
-    pre_tokenizers,
     processors,
-    trainers,
 )
 from transformers import PreTrainedTokenizerFast
 
+from tessy.mini.tokenizers import byte_level_bpe
 from tests.tiny import TEXTS
 
 _SPEC = find_spec("trl")
@@ -165,25 +160,9 @@ def template_of(family: Family) -> str:
 
 def save(family: Family, folder: Path, **settings: Any) -> Path:
     """Write the tokenizer files of a tiny checkpoint; `settings` replace those of its tokenizer."""
-    core = Tokenizer(models.BPE())
-    if family.dialect == "qwen3":
-        core.normalizer = normalizers.NFC()
-    core.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    core.decoder = decoders.ByteLevel()
-    core.train_from_iterator(
-        [*TEXTS, "first\n\nsecond\n\n\nthird", "assistant user system thinking analysis final"] * 3,
-        trainers.BpeTrainer(
-            vocab_size=400,
-            special_tokens=family.special,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
+    texts = [*TEXTS, "first\n\nsecond\n\n\nthird", "assistant user system thinking analysis final"]
+    normalizer = normalizers.NFC() if family.dialect == "qwen3" else None
+    core = byte_level_bpe(texts * 3, family.special, 400, PATTERN, normalizer)
     core.add_tokens([AddedToken(t, normalized=False, special=False) for t in family.plain])
     if family.bos:  # as DeepSeek's, which begins every text with it unless told otherwise
         core.post_processor = processors.TemplateProcessing(

@@ -10,6 +10,7 @@ import pytest
 from tessy.config import ModelConfig, TrainConfig
 from tessy.dialects import load_dialect
 from tessy.dialects.base import Dialect
+from tessy.mini.tokenizers import byte_level_bpe
 from tessy.records import Finish, Message, Span, Trajectory, dump_line
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -59,19 +60,9 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> ModelConfig:
 def build(folder: Path, hidden: int = 64, layers: int = 2, vocabulary: int = 320) -> None:
     """Write a checkpoint of random weights, half precision as the ones that ship."""
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    bpe.train_from_iterator(
-        CORPUS,
-        trainers.BpeTrainer(
-            vocab_size=vocabulary - len(MARKERS), special_tokens=SPECIAL, initial_alphabet=alphabet
-        ),
-    )
+    bpe = byte_level_bpe(CORPUS, SPECIAL, vocabulary - len(MARKERS))
     bpe.add_tokens(MARKERS)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe, eos_token="<|im_end|>", pad_token="<|endoftext|>"
