@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from tessy.errors import TrainingError
+from tessy.machine import peak_memory
 from tessy.progress import bar
 
 PARTS = ("loss_capability", "loss_style")  # of the loss, equation 2
@@ -108,7 +108,7 @@ def peak_bytes() -> int:
     """The most memory that this process held so far: of its GPU, or else of the machine."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in kilobytes
+    return peak_memory()
 
 
 class Progress(TrainerCallback):

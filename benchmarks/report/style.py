@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from eval.analysis.counts import read
 from eval.analysis.style import frequent_words, project, similarities
 from eval.analysis.tokenizer import StudentTokens
+from tessy.machine import peak_memory
 from tessy.records import Span, Trajectory, Writer
 
 VOCABULARY = 151_936  # Qwen3's
@@ -64,7 +64,7 @@ def main(count: int, tokens: int) -> None:
     project(found)
     similarities(found)
     frequent_words(found, [f"w{n:x}" for n in range(VOCABULARY)])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_memory() / 2**20
     seconds = time.monotonic() - began
     counted = sum(int(r.lengths.sum()) for r in found)
     print(json.dumps({"seconds": round(seconds, 1), "peak_mb": round(peak, 1), "tokens": counted}))

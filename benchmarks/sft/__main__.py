@@ -16,7 +16,7 @@ from benchmarks.sft.preparing import preparing
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sft", description=__doc__)
     parser.add_argument("--steps", type=int, default=60, help="of each training loop on the CPU")
-    parser.add_argument("--samples", type=int, default=1000, help="that are prepared")
+    parser.add_argument("--samples", type=int, default=4000, help="that are prepared")
     parser.add_argument("--folder", type=Path, help="for scratch files; else a temporary one")
     options = parser.parse_args()
     found: dict[str, object] = {}

@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.sft.data import sentences, write_tokenizer
 from tessy.config import ModelConfig, TrainConfig
 from tessy.dialects import load_dialect
+from tessy.machine import peak_memory
 from tessy.records import Message, Span, Trajectory, dump_line
 from train.prepared import prepare
 
@@ -62,16 +63,13 @@ def main(path: Path, tokenizer: Path, folder: Path) -> None:
     config = TrainConfig("bench", 1, 128, 5e-5, 40_960)
     data = prepare(path, student, tokenizer, config, folder, "bench")
     seconds = time.perf_counter() - began
-    own, workers = (
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    peak = own + workers * len(os.sched_getaffinity(0))  # each worker at the largest one's size
+    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024  # the largest one
+    peak = peak_memory() + worker * len(os.sched_getaffinity(0))
     found = {
         "prepare_samples_per_s": len(data) / seconds,
         "prepare_tokens_per_s": data.counts["tokens"] / seconds,
         "prepare_tokens_a_sample": data.counts["tokens"] / len(data),
-        "prepare_peak_mb": peak / 1024,
+        "prepare_peak_mb": peak / 2**20,
     }
     print(json.dumps(found))
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tessy.config import Experiment
 from tessy.errors import DataError
+from tessy.machine import peak_memory
 from tessy.pipeline.gathering import Made, losses
 from tessy.pipeline.graph import build
 from tessy.pipeline.lock import locked
@@ -195,8 +196,5 @@ def _seconds(manifests: Mapping[str, Manifest], nodes: Iterable[Node]) -> float:
 
 def _peak_memory() -> str:
     """The largest resident size of this process or a child of it."""
-    peak = max(
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return f"at most {peak / 1e6:.2f} GB of memory"  # Linux counts in kilobytes
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return f"at most {max(peak_memory(), children) / 1e9:.2f} GB of memory"

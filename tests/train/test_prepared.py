@@ -142,9 +142,10 @@ def test_memory_does_not_grow_with_the_data(student: ModelConfig, tmp_path: Path
         for number in range(400):
             file.write(dump_line(trajectory(number, spans)))
     script = f"""
-import resource, sys
+import sys
 from pathlib import Path
 from tessy.config import ModelConfig, TrainConfig
+from tessy.machine import peak_memory
 from train.prepared import prepare
 import train.encode
 train.encode.PARALLEL_ABOVE = 1 << 40
@@ -154,10 +155,10 @@ source = Path(student.path)
 small = Path({str(tmp_path)!r}) / "small.jsonl"
 small.write_text("".join(open({str(path)!r}).readlines()[:32]))
 prepare(small, student, source, config, small.with_suffix(""), "small")
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_memory()
 data = prepare(Path({str(path)!r}), student, source, config, small.with_suffix(".all"), "all")
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(data.counts["tokens"] * 5 // 1024, after - before)
+after = peak_memory()
+print(data.counts["tokens"] * 5 // 1024, (after - before) // 1024)
 """
     ran = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
