@@ -10,10 +10,10 @@ from eval.answers import counts, list_unjudged, not_asked, record
 from eval.benchmarks import Benchmark, Unjudged, find_benchmark
 from eval.journal import Journal
 from eval.judge.sandbox import check_isolation
-from eval.run import JOURNAL, UNJUDGED
+from eval.run import UNJUDGED
 from tessy.config import BenchmarkConfig, JudgeConfig
 from tessy.progress import bar
-from tessy.records import JudgedAnswer, Problem, Trajectory, read_jsonl
+from tessy.records import ANSWERS, JudgedAnswer, Problem, Trajectory, read_jsonl
 
 
 def judge_responses(
@@ -46,7 +46,7 @@ def judge_responses(
     order = [(name, run) for name in names for run in range(benchmark.runs)]
     list_unjudged(folder / UNJUDGED, unjudged)
     with (
-        Journal(folder / JOURNAL) as journal,
+        Journal(folder / ANSWERS) as journal,
         ThreadPoolExecutor(judge.workers, "judge") as pool,
         bar(len(order), label, "answers", len(journal.answers)) as progress,
     ):

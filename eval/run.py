@@ -28,9 +28,8 @@ from tessy.engines.base import Completion, Engine, Request, complete
 from tessy.engines.loop import run as run_loop
 from tessy.errors import ArtifactError, DataError
 from tessy.progress import bar
-from tessy.records import Problem, with_system
+from tessy.records import ANSWERS, Problem, with_system
 
-JOURNAL = "answers.jsonl"
 UNJUDGED = "unjudged.jsonl"  # problems that cannot be judged, and why
 SERVERS = "servers"  # logs of servers that were started for it
 
@@ -88,7 +87,7 @@ def evaluate(
     counted = [u for u in unjudged if u.counts]
     names = [p.problem_id for p in problems] + [u.problem_id for u in counted]
     order = [(name, run) for name in names for run in range(benchmark.runs)]
-    with Journal(folder / JOURNAL) as journal:
+    with Journal(folder / ANSWERS) as journal:
         strangers = journal.answers.keys() - set(order)
         if strangers:
             raise ArtifactError(

@@ -19,6 +19,11 @@ from typing import Any, Literal, Self, TypeVar
 
 from tessy.errors import DataError
 
+# Files of an artifact, a record a line.
+QUESTIONS = "questions.jsonl"
+TRAJECTORIES = "trajectories.jsonl"
+ANSWERS = "answers.jsonl"
+
 Writer = Literal["student", "teacher"]
 Part = Literal["think", "answer"]
 Finish = Literal["complete", "length", "degenerate", "failed"]

@@ -11,9 +11,8 @@ import numpy as np
 from tessy.config import Experiment
 from tessy.pipeline.graph import build
 from tessy.pipeline.node import Node
-from tessy.pipeline.stages import ANSWERS, TRAJECTORIES
 from tessy.pipeline.store import Store
-from tessy.records import JudgedAnswer, Message, Span, Trajectory, dump_line
+from tessy.records import ANSWERS, TRAJECTORIES, JudgedAnswer, Message, Span, Trajectory, dump_line
 from train.curve import CURVE
 
 PROBLEMS, RUNS, SAMPLES, STEPS = 464, 4, 200, 5625

@@ -15,9 +15,8 @@ from tessy.errors import ArtifactError
 from tessy.pipeline.gathering import Stored, vocabulary_of
 from tessy.pipeline.graph import by_case
 from tessy.pipeline.node import BASE, Node
-from tessy.pipeline.stages import ANSWERS, TRAJECTORIES
 from tessy.pipeline.store import MANIFEST, Manifest, Store
-from tessy.records import JudgedAnswer, read_jsonl
+from tessy.records import ANSWERS, TRAJECTORIES, JudgedAnswer, read_jsonl
 
 SETTINGS = ("benchmark", "judge")  # of an evaluation's manifest; else answers may differ
 POOL = "pool"  # whose questions data sets answer that answer no benchmark's

@@ -29,9 +29,10 @@ from tessy.pipeline.reporting import (
 )
 from tessy.pipeline.requirements import require
 from tessy.pipeline.scores import score_table
-from tessy.pipeline.stages import ANSWERS, STAGE_FUNCTIONS, TRAJECTORIES
+from tessy.pipeline.stages import STAGE_FUNCTIONS
 from tessy.pipeline.store import Manifest, Store
 from tessy.pipeline.tracking import StageLog, Tracker
+from tessy.records import ANSWERS, TRAJECTORIES
 from train.curve import CURVE, read_curve
 
 

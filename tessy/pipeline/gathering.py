@@ -14,9 +14,8 @@ from tessy.config import Experiment
 from tessy.errors import TessyError
 from tessy.pipeline.graph import by_case
 from tessy.pipeline.node import BASE, Node
-from tessy.pipeline.stages import ANSWERS, TRAJECTORIES
 from tessy.pipeline.store import Manifest, Store, package_versions
-from tessy.records import JudgedAnswer, Trajectory, read_jsonl
+from tessy.records import ANSWERS, TRAJECTORIES, JudgedAnswer, Trajectory, read_jsonl
 from train.curve import CURVE, read_curve
 
 if TYPE_CHECKING:

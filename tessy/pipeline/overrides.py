@@ -19,7 +19,7 @@ from hydra.errors import HydraException
 
 from tessy.config import Experiment
 from tessy.errors import ConfigError, nearest
-from tessy.pipeline.compose import join, stages
+from tessy.pipeline.schema import join, stages
 
 MOVED = ("student@author",)  # a group that fills another place as well
 # group of several -> where its files go

@@ -21,8 +21,7 @@ from tessy.engines.loop import run
 from tessy.errors import DataError
 from tessy.journal import replace_lines
 from tessy.pipeline.disk import write_json
-from tessy.pipeline.stages import TRAJECTORIES, samples
-from tessy.records import Question, Trajectory, Writer, dump_line, read_jsonl
+from tessy.records import TRAJECTORIES, Question, Trajectory, Writer, dump_line, read_jsonl
 
 WRITERS: tuple[Writer, ...] = ("student", "teacher")
 METRICS = "metrics.json"
@@ -79,6 +78,7 @@ def _segments(
 ) -> tuple[list[Segment], Counter[str]]:
     """Segments of one role's thinking; more responses are sampled until there are enough."""
     from tessy.synthesis.cast import Setup
+    from tessy.synthesis.parts import samples
     from tessy.synthesis.run import synthesize
 
     p = e.predictor

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tessy.config import Experiment
 from tessy.errors import MissingError
+from tessy.pipeline.cards import card_of
 from tessy.pipeline.node import Node
-from tessy.pipeline.stages import card_of
 from tessy.pipeline.store import Store
 from train.card import CARD, Score, write_card
 from train.job import ADAPTER, MODEL

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tessy.config import Experiment, PredictorConfig
 from tessy.journal import replace_lines
 from tessy.pipeline import pool
+from tessy.pipeline.cards import card_of
 from tessy.pipeline.graph import method_of
 from tessy.pipeline.node import Node
+from tessy.pipeline.push import push
 from tessy.pipeline.store import Store, model_folder
-from tessy.records import Question, dump_line, read_jsonl
-from train.card import Score, data_card, model_card, write_card
+from tessy.records import QUESTIONS, TRAJECTORIES, Question, dump_line, read_jsonl
+from train.card import write_card
 from train.job import ADAPTER, MODEL
 
 Stage = Callable[[Node, Store, Experiment], Mapping[str, float]]
 
-QUESTIONS = "questions.jsonl"
 BAD_LINES = "bad_lines.jsonl"  # of a file, skipped as was asked for
-TRAJECTORIES = "trajectories.jsonl"
-ANSWERS = "answers.jsonl"
 
 
 def questions(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Store the questions to synthesize answers for."""
-    from tessy.questions import QUESTIONS as SOURCES
+    from tessy.questions import SOURCES
     from tessy.questions.removed import Removed
 
     folder = store.folder(node)
@@ -72,6 +71,7 @@ def predictor(node: Node, store: Store, experiment: Experiment) -> Mapping[str, 
 def synthesize(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Have student and teacher write the responses."""
     from tessy.synthesis.cast import Setup
+    from tessy.synthesis.parts import samples
     from tessy.synthesis.run import synthesize as run
     from tessy.synthesis.sources import StoredSamples
 
@@ -148,22 +148,6 @@ def sft(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]
     return counts
 
 
-def card_of(
-    node: Node,
-    store: Store,
-    experiment: Experiment,
-    counts: Mapping[str, float],
-    scores: Sequence[Score] = (),
-) -> str:
-    """The card of a node's data set or model."""
-    method = node.subject.method or ""
-    if node.stage == "synthesize":
-        return data_card(method, node.config, counts)
-    data = store.folder(node.parent("synthesize")).name
-    student = experiment.student.path
-    return model_card(student, method, f"synthesize/{data}", node.config, counts, scores)
-
-
 def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
     """Have a model answer a benchmark, and judge its answers."""
     from eval.benchmarks import find_benchmark
@@ -204,13 +188,6 @@ def evaluate(node: Node, store: Store, experiment: Experiment) -> Mapping[str, f
     )
 
 
-def push(node: Node, store: Store, experiment: Experiment) -> Mapping[str, float]:
-    """Put a model or a data set on the hub."""
-    from tessy.pipeline.push import push as run
-
-    return run(node, store, experiment)
-
-
 STAGE_FUNCTIONS: Mapping[str, Stage] = {
     "questions": questions,
     "predictor": predictor,
@@ -220,12 +197,3 @@ STAGE_FUNCTIONS: Mapping[str, Stage] = {
     "evaluate": evaluate,
     "push": push,
 }
-
-
-def samples(asked: Sequence[Question], count: int) -> list[tuple[str, int]]:
-    """The keys (question, repeat) of `count` samples, spread evenly over the questions.
-
-    Paper, section 4.1: 80k samples of 37k unique questions, so a question may be answered
-    several times.
-    """
-    return [(asked[i % len(asked)].question_id, i // len(asked)) for i in range(count)]

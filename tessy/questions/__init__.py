@@ -14,7 +14,7 @@ from tessy.records import Question
 
 # Each takes the configuration and the seed of the miniature world; gives the questions, and what
 # was left out.
-QUESTIONS: dict[str, Callable[[QuestionsConfig, int], tuple[list[Question], list[Removed]]]] = {
+SOURCES: dict[str, Callable[[QuestionsConfig, int], tuple[list[Question], list[Removed]]]] = {
     "mini": mini.load,
     "file": file.load,
 }

@@ -34,9 +34,8 @@ from tessy.questions.published import (
 )
 from tessy.questions.removed import Removed
 from tessy.questions.selection import judged, say_rate, select
-from tessy.records import Question, dump_line, parse_line, read_jsonl
+from tessy.records import QUESTIONS, Question, dump_line, parse_line, read_jsonl
 
-QUESTIONS = "questions.jsonl"
 CANDIDATES = "candidates.jsonl"  # before the teacher's selection
 LOADED = "candidates.json"  # their counts; written last, so they are whole where it is
 DUPLICATES = "near_duplicates.jsonl"

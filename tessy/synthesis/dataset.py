@@ -11,11 +11,10 @@ from typing import Any
 
 from tessy.errors import TessyError
 from tessy.journal import refused, replace_lines
-from tessy.records import Trajectory, dump_line, read_jsonl
+from tessy.records import TRAJECTORIES, Trajectory, dump_line, read_jsonl
 from tessy.synthesis.journal import Journal
 from tessy.synthesis.parts import Key
 
-TRAJECTORIES = "trajectories.jsonl"
 DATASET = "dataset"
 
 

@@ -162,3 +162,12 @@ def trajectory(
         versions=dict(cast.versions),
         metadata=dict(metadata or {}),
     )
+
+
+def samples(asked: Sequence[Question], count: int) -> list[Key]:
+    """The keys (question, repeat) of `count` samples, spread evenly over the questions.
+
+    Paper, section 4.1: 80k samples of 37k unique questions, so a question may be answered
+    several times.
+    """
+    return [(asked[i % len(asked)].question_id, i // len(asked)) for i in range(count)]

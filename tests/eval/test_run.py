@@ -10,7 +10,7 @@ import pytest
 from eval.answers import finish_of, record
 from eval.benchmarks import Loaded, find_benchmark
 from eval.judge.spec import Judgement
-from eval.run import JOURNAL, UNJUDGED, evaluate
+from eval.run import UNJUDGED, evaluate
 from tessy.checkpoints import locate
 from tessy.config import (
     BenchmarkConfig,
@@ -22,7 +22,7 @@ from tessy.config import (
 )
 from tessy.engines.base import Completion
 from tessy.errors import ArtifactError, DataError
-from tessy.records import JudgedAnswer, Problem, dump_line, read_jsonl
+from tessy.records import ANSWERS, JudgedAnswer, Problem, dump_line, read_jsonl
 from tests.eval import kinds
 from tests.eval.fixtures import ojbench
 
@@ -61,7 +61,7 @@ def test_every_answer_is_judged_once_and_in_order(
     undisturbed: tuple[Path, dict[str, float | int]],
 ) -> None:
     folder, counts = undisturbed
-    answers = list(read_jsonl(folder / JOURNAL, JudgedAnswer))
+    answers = list(read_jsonl(folder / ANSWERS, JudgedAnswer))
     assert [a.key for a in answers] == [(p.problem_id, r) for p in PROBLEMS for r in range(2)]
     assert counts["answers"] == counts["generated"] == 12
     assert counts["passed"] == counts["verdict_accepted"] == sum(a.passed for a in answers)
@@ -80,37 +80,37 @@ def test_every_answer_is_judged_once_and_in_order(
 def test_runs_of_a_problem_are_different_answers(
     undisturbed: tuple[Path, dict[str, float | int]],
 ) -> None:
-    answers = list(read_jsonl(undisturbed[0] / JOURNAL, JudgedAnswer))
+    answers = list(read_jsonl(undisturbed[0] / ANSWERS, JudgedAnswer))
     assert any(a.response != b.response for a, b in zip(answers[::2], answers[1::2], strict=True))
 
 
 def test_an_interrupted_evaluation_ends_with_the_same_bytes(
     undisturbed: tuple[Path, dict[str, float | int]], tmp_path: Path
 ) -> None:
-    whole = (undisturbed[0] / JOURNAL).read_bytes()
+    whole = (undisturbed[0] / ANSWERS).read_bytes()
     lines = whole.splitlines(keepends=True)
-    (tmp_path / JOURNAL).write_bytes(b"".join([lines[7], lines[2], lines[4]]) + lines[5][:40])
+    (tmp_path / ANSWERS).write_bytes(b"".join([lines[7], lines[2], lines[4]]) + lines[5][:40])
     counts = run(tmp_path)
     assert (counts["generated"], counts["discarded_lines"], counts["answers"]) == (9, 1, 12)
-    assert (tmp_path / JOURNAL).read_bytes() == whole
+    assert (tmp_path / ANSWERS).read_bytes() == whole
 
 
 def test_a_finished_evaluation_generates_nothing(
     undisturbed: tuple[Path, dict[str, float | int]],
 ) -> None:
     folder, first = undisturbed
-    before = (folder / JOURNAL).read_bytes()
+    before = (folder / ANSWERS).read_bytes()
     again = run(folder)
     assert again["generated"] == 0
     assert {k: again[k] for k in ("answers", "passed", "tokens")} == {
         k: first[k] for k in ("answers", "passed", "tokens")
     }
-    assert (folder / JOURNAL).read_bytes() == before
+    assert (folder / ANSWERS).read_bytes() == before
 
 
 def test_a_journal_of_other_problems_is_refused(tmp_path: Path) -> None:
     stranger = JudgedAnswer("other", 0, "", "complete", 0, "no_code", False)
-    (tmp_path / JOURNAL).write_text(dump_line(stranger))
+    (tmp_path / ANSWERS).write_text(dump_line(stranger))
     with pytest.raises(ArtifactError, match="other problems"):
         run(tmp_path)
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_judged_is_listed_and_counts_if_its_benchmark_says_so(
     assert (counts["problems"], counts["answers"], counts["generated"]) == (5, 10, 8)
     assert (counts["unjudged_counted"], counts["unjudged_left_out"]) == (1, 1)
     assert counts["verdict_judge_fault"] == counts["finish_failed"] == 2
-    answers = list(read_jsonl(tmp_path / "out" / JOURNAL, JudgedAnswer))
+    answers = list(read_jsonl(tmp_path / "out" / ANSWERS, JudgedAnswer))
     assert [a.problem_id for a in answers if a.verdict == "judge_fault"] == ["one2023_B"] * 2
     assert "custom_judge is not supported" in answers[-1].message
     assert {(a.difficulty, a.split) for a in answers} == {("easy", "NOI"), ("easy", "ICPC")}
@@ -136,9 +136,9 @@ def test_what_cannot_be_judged_is_listed_and_counts_if_its_benchmark_says_so(
         ("one2023_B", True),
         ("nwerc2023_H", False),
     ]
-    before = (tmp_path / "out" / JOURNAL).read_bytes()
+    before = (tmp_path / "out" / ANSWERS).read_bytes()
     assert run(tmp_path / "out", config, loaded)["generated"] == 0
-    assert (tmp_path / "out" / JOURNAL).read_bytes() == before
+    assert (tmp_path / "out" / ANSWERS).read_bytes() == before
 
 
 def test_a_benchmark_of_which_nothing_can_be_judged_is_an_error(tmp_path: Path) -> None:

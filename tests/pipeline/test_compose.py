@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 
 from tessy.config import Experiment
 from tessy.errors import ConfigError
-from tessy.pipeline.compose import stages
 from tessy.pipeline.overrides import LISTS, check_overrides, groups, sweep_suffix, swept
+from tessy.pipeline.schema import stages
 from tests.pipeline.conftest import CONF
 
 Compose = Callable[..., Experiment]

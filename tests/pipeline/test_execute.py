@@ -14,9 +14,9 @@ from tessy.errors import MissingError
 from tessy.pipeline.execute import execute
 from tessy.pipeline.graph import build
 from tessy.pipeline.node import Node
-from tessy.pipeline.stages import samples
 from tessy.pipeline.store import Store
 from tessy.records import JudgedAnswer, Message, Question, Span, Trajectory, dump_line
+from tessy.synthesis.parts import samples
 
 Compose = Callable[..., Experiment]
 

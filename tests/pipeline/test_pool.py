@@ -14,8 +14,8 @@ from tessy.pipeline.graph import build
 from tessy.pipeline.node import Node
 from tessy.pipeline.requirements import missing, models
 from tessy.pipeline.servers import roles
-from tessy.pipeline.stages import samples
 from tessy.records import Question, read_jsonl
+from tessy.synthesis.parts import samples
 from tests.pipeline.test_command import run
 from tests.questions.published import GRAPH, SORT, SUM, nemotron, open_thoughts
 

@@ -12,12 +12,12 @@ from tessy.checkpoints import locate
 from tessy.config import QuestionsConfig
 from tessy.dialects import load_dialect
 from tessy.errors import ConfigError, DataError, MissingError
-from tessy.questions import QUESTIONS
+from tessy.questions import SOURCES
 from tessy.records import Message, Question
 
 
 def load(path: Path, unique: int = 0, samples: int = 10) -> list[Question]:
-    questions, removed = QUESTIONS["file"](QuestionsConfig("file", samples, unique, str(path)), 0)
+    questions, removed = SOURCES["file"](QuestionsConfig("file", samples, unique, str(path)), 0)
     assert removed == []
     return questions
 
@@ -78,7 +78,7 @@ def test_bad_lines_are_skipped_only_if_asked_and_listed_by_number(tmp_path: Path
     lines = ("{", asked("a"), {"question_id": "x"}, asked("a", source="again"), asked("b"), "")
     path = write(tmp_path / "q.jsonl", *lines)
     config = QuestionsConfig("file", 10, 0, str(path), bad_lines="skip")
-    questions, removed = QUESTIONS["file"](config, 0)
+    questions, removed = SOURCES["file"](config, 0)
     assert [(q.question_id, q.source) for q in questions] == [("a", "file"), ("b", "file")]
     assert [(r.question_id, r.reason) for r in removed] == [
         (f"{path}:{number}", "bad_line") for number in (1, 3, 4, 6)
@@ -88,7 +88,7 @@ def test_bad_lines_are_skipped_only_if_asked_and_listed_by_number(tmp_path: Path
         load(path)
     with pytest.raises(DataError, match=r"no line of .*q.jsonl is a question \(1 bad lines\)"):
         bad = write(tmp_path / "bad.q.jsonl", "{")
-        QUESTIONS["file"](QuestionsConfig("file", 10, 0, str(bad), bad_lines="skip"), 0)
+        SOURCES["file"](QuestionsConfig("file", 10, 0, str(bad), bad_lines="skip"), 0)
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
