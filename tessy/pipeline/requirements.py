@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -169,8 +169,7 @@ def _package(name: str, purpose: str) -> Iterator[str]:
 
 
 def _benchmarks(e: Experiment, todo: Iterable[Node]) -> Iterator[str]:
-    for key in {node.subject.benchmark or "": None for node in todo if node.stage == "evaluate"}:
-        config = e.benchmarks[key]
+    for key, config in _evaluated(e, todo).items():
         yield from _benchmark_data(key, config)
         packages = set(find_benchmark(config.kind).packages)
         for name in sorted(packages - ({"rbx"} if e.judge.testlib else set())):
@@ -214,15 +213,25 @@ def _questions(e: Experiment, todo: Sequence[Node]) -> Iterator[str]:
             yield str(error)
     for node in nodes:
         for config in against(e) if node.config.get("part") == "draw" else ():
-            yield from _kept_out(config)
+            yield from _kept_out(config, _evaluated(e, todo))
 
 
-def _kept_out(config: BenchmarkConfig) -> Iterator[str]:
-    """What is missing to keep the problems of a benchmark out of the questions."""
+def _evaluated(e: Experiment, todo: Iterable[Node]) -> dict[str, BenchmarkConfig]:
+    names = dict.fromkeys(node.subject.benchmark or "" for node in todo if node.stage == "evaluate")
+    return {name: e.benchmarks[name] for name in names}
+
+
+def _kept_out(config: BenchmarkConfig, evaluated: Mapping[str, BenchmarkConfig]) -> Iterator[str]:
+    """What is missing to keep the problems of a benchmark out of the questions.
+
+    Where it is evaluated as well, `_benchmarks` names it.
+    """
     if config.kind not in kinds():
         yield f"questions.decontaminate: {config.kind} is no benchmark; {', '.join(kinds())} are"
+    named = {item for at in evaluated.items() for item in _benchmark_data(*at)}
     for item in _benchmark_data(config.name, config):
-        yield f"{item}, or take {config.name} out of questions.decontaminate"
+        if item not in named:
+            yield f"{item}, or take {config.name} out of questions.decontaminate"
 
 
 def _check_models(e: Experiment, todo: Iterable[Node]) -> None:

@@ -64,6 +64,16 @@ def test_a_checkpoint_without_tokenizer_is_named(composed: Compose, tmp_path: Pa
     assert f"checkpoint {tmp_path} lacks tokenizer.json, tokenizer_config.json" in said
 
 
+def test_data_of_a_benchmark_is_named_once(composed: Compose) -> None:
+    """Though its problems are to be kept out of the questions as well."""
+    e = composed("experiment=tessy", "benchmark=ojbench")
+    assert {"lcb_pro", "ojbench"} <= set(e.questions.decontaminate)
+    said = missing(e, build(e))
+    (evaluated,) = [item for item in said if "OJBench" in item]
+    assert "decontaminate" not in evaluated
+    assert all("decontaminate" in item for item in said if "LiveCodeBench-Pro" in item)
+
+
 def test_a_disk_too_small_is_named(composed: Compose) -> None:
     for samples, small in ((256, False), (10**12, True)):
         e = composed("experiment=mini", f"questions.samples={samples}")
