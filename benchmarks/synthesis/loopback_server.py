@@ -123,7 +123,8 @@ def _event(
     }
     event = {"id": "cmpl-0123456789abcdef", "object": "text_completion", "created": 1700000000}
     event |= {"model": data["model"], "choices": [choice], "usage": None}
-    return b"data: %s\n\n" % json.dumps(event).encode()
+    written = json.dumps(event, separators=(",", ":"))  # as vLLM writes it
+    return b"data: %s\n\n" % written.encode()
 
 
 class _Exchange(asyncio.Protocol):
