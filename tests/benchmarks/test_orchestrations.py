@@ -63,6 +63,21 @@ def test_no_orchestration_exceeds_the_limit_and_the_script_is_slowest(
     assert knowing.generated == knowing.kept
 
 
+def test_chunks_grow_with_the_load_before_a_front_end_is_late_with_all_of_them(
+    tmp_path: Path,
+) -> None:
+    """Contexts as short as these leave a front end the least time for each chunk."""
+    crowd = World(tmp_path / "world", 192, 0.02)
+
+    def rate(interval: int) -> float:
+        models = servers(FrontEnd(stream_interval=interval))
+        return cooperate(crowd, models, tmp_path / f"{interval}", Orchestration(192)).rate
+
+    by_load, single, best = rate(0), rate(1), rate(4)
+    assert single < best / 2, "nothing saturates: this tests nothing"
+    assert by_load > 0.85 * best
+
+
 def test_samples_that_were_begun_are_gone_on_with(tmp_path: Path) -> None:
     world = World(tmp_path / "world", N, 0.03, begun=N // 2)
     rest = sum(s.tokens - s.reached for s in world.samples)
