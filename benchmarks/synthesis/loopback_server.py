@@ -26,7 +26,12 @@ _METRICS = (
 
 
 def serve(
-    folder: Path, n_samples: int, scale: float, token_seconds: float, ports: Connection
+    folder: Path,
+    n_samples: int,
+    scale: float,
+    token_seconds: float,
+    ports: Connection,
+    exchange: type[Exchange] | None = None,
 ) -> None:
     """Run until the process is ended. `ports` is sent the port of each role.
 
@@ -34,18 +39,21 @@ def serve(
         folder: of the world's tokenizers.
         n_samples, scale: of the world.
         token_seconds: between two tokens of a row.
+        exchange: how a connection is answered, if not faithfully.
     """
-    asyncio.run(_serve(World(folder, n_samples, scale), token_seconds, ports))
+    asyncio.run(_serve(World(folder, n_samples, scale), token_seconds, ports, exchange or Exchange))
 
 
-async def _serve(world: World, token_seconds: float, ports: Connection) -> None:
+async def _serve(
+    world: World, token_seconds: float, ports: Connection, exchange: type[Exchange]
+) -> None:
     loop = asyncio.get_running_loop()
-    streams: dict[_Exchange, Iterator[bytes]] = {}
+    streams: dict[Exchange, Iterator[bytes]] = {}
     found: dict[Writer, int] = {}
     for writer in world.models:
-        scripted = _Scripted(world, writer)
+        scripted = Scripted(world, writer)
         server = await loop.create_server(
-            lambda scripted=scripted: _Exchange(scripted, streams),  # type: ignore[misc]
+            lambda scripted=scripted: exchange(scripted, streams),  # type: ignore[misc]
             "127.0.0.1",
             0,
         )
@@ -53,15 +61,15 @@ async def _serve(world: World, token_seconds: float, ports: Connection) -> None:
     ports.send(found)
     while True:
         await asyncio.sleep(token_seconds)
-        for exchange, events in list(streams.items()):
+        for answered, events in list(streams.items()):
             event = next(events, None)
             if event is None:
-                exchange.end()
+                answered.end()
             elif event:
-                exchange.send(event)
+                answered.send(event)
 
 
-class _Scripted:
+class Scripted:
     """What one role's server answers."""
 
     def __init__(self, world: World, writer: Writer) -> None:
@@ -81,11 +89,15 @@ class _Scripted:
         card = {"id": name, "object": "model", "root": name, "max_model_len": CONTEXT}
         return json.dumps({"object": "list", "data": [card]}).encode()
 
+    def session(self, prompt: tuple[int, ...]) -> str | None:
+        """The sample of which it is the beginning."""
+        return self._sessions.get(prompt[: self._length])
+
     def events(self, body: bytes) -> Iterator[bytes]:
         """One for each token of the row: an event if a chunk is due after it, else nothing."""
         data = json.loads(body)
         prompt = tuple(data["prompt"])
-        session = self._sessions.get(prompt[: self._length])
+        session = self.session(prompt)
         if session is None:  # a probe
             yield _event(data, [0], prompt, "length", None)
             return
@@ -127,10 +139,10 @@ def _event(
     return b"data: %s\n\n" % written.encode()
 
 
-class _Exchange(asyncio.Protocol):
+class Exchange(asyncio.Protocol):
     """One connection with one request."""
 
-    def __init__(self, scripted: _Scripted, streams: dict[_Exchange, Iterator[bytes]]) -> None:
+    def __init__(self, scripted: Scripted, streams: dict[Exchange, Iterator[bytes]]) -> None:
         self._scripted, self._streams = scripted, streams
         self._received = bytearray()
         self._transport: Any = None
@@ -150,8 +162,7 @@ class _Exchange(asyncio.Protocol):
             return
         path = head[0].split(" ")[1]
         if path == "/v1/completions":
-            self._transport.write(_HEAD)
-            self._streams[self] = self._scripted.events(body)
+            self.complete(body)
         else:
             answer = self._scripted.fetch(path, body)
             length = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer)
@@ -160,6 +171,11 @@ class _Exchange(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._streams.pop(self, None)
+
+    def complete(self, body: bytes) -> None:
+        """Begin the stream of a completion."""
+        self._transport.write(_HEAD)
+        self._streams[self] = self._scripted.events(body)
 
     def send(self, event: bytes) -> None:
         self._transport.write(b"%x\r\n%s\r\n" % (len(event), event))
