@@ -8,12 +8,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-# Cut to a size of which a run takes less than a minute, with all its stages.
+# Cut to a size of which a run takes about a minute, with all its stages.
 SMALL = (
     *("experiment=mini", "tracking=none", "report.bootstrap=200"),
     *("questions.samples=96", "questions.unique=64", "benchmarks.mini.problems=80"),
@@ -21,9 +20,9 @@ SMALL = (
 MARK = "TESSY_BENCHMARK_OF_FAULTS"  # in the environment of a run and of all that it starts
 
 
-def start(outputs: Path, log: Path, more: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+def start(outputs: Path, log: Path) -> subprocess.Popen[bytes]:
     """Begin, or go on with, the experiment; `log` receives what it says."""
-    command = [sys.executable, str(ROOT / "run.py"), *SMALL, f"outputs_dir={outputs}", *more]
+    command = [sys.executable, str(ROOT / "run.py"), *SMALL, f"outputs_dir={outputs}"]
     with log.open("wb") as file:
         return subprocess.Popen(
             command,
@@ -52,11 +51,11 @@ def left_over(outputs: Path, seconds: float = 5.0) -> int:
     """Processes of a run that is dead which are still there after so many seconds."""
     mark = f"{MARK}={outputs}".encode()
     deadline = time.monotonic() + seconds
-    while (left := sum(mark in _environment(p) for p in Path("/proc").glob("[0-9]*"))) and (
-        time.monotonic() < deadline
-    ):
+    while True:
+        left = sum(mark in _environment(process) for process in Path("/proc").glob("[0-9]*"))
+        if not left or time.monotonic() > deadline:
+            return left
         time.sleep(0.05)
-    return left
 
 
 def _environment(process: Path) -> list[bytes]:
