@@ -141,7 +141,7 @@ def test_a_plain_user_gets_the_same_verdicts() -> None:
     done = subprocess.run(
         [
             *(sys.executable, str(here / "as_user.py")),
-            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", chosen),
+            *(sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", "-k", chosen),
             *(str(here / name) for name in ("test_hostile.py", "test_hostile_cpp.py")),
         ],
         capture_output=True,
