@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -211,9 +211,11 @@ def _questions(e: Experiment, todo: Sequence[Node]) -> Iterator[str]:
             data_files(locate_data(repository, of), of)
         except MissingError as error:
             yield str(error)
-    for node in nodes:
-        for config in against(e) if node.config.get("part") == "draw" else ():
-            yield from _kept_out(config, _evaluated(e, todo))
+    if any(node.config.get("part") == "draw" for node in nodes):
+        # Where a benchmark is evaluated as well, `_benchmarks` names its data.
+        named = {item for at in _evaluated(e, todo).items() for item in _benchmark_data(*at)}
+        for config in against(e):
+            yield from _kept_out(config, named)
 
 
 def _evaluated(e: Experiment, todo: Iterable[Node]) -> dict[str, BenchmarkConfig]:
@@ -221,14 +223,10 @@ def _evaluated(e: Experiment, todo: Iterable[Node]) -> dict[str, BenchmarkConfig
     return {name: e.benchmarks[name] for name in names}
 
 
-def _kept_out(config: BenchmarkConfig, evaluated: Mapping[str, BenchmarkConfig]) -> Iterator[str]:
-    """What is missing to keep the problems of a benchmark out of the questions.
-
-    Where it is evaluated as well, `_benchmarks` names it.
-    """
+def _kept_out(config: BenchmarkConfig, named: Set[str]) -> Iterator[str]:
+    """What is missing to keep the problems of a benchmark out of the questions, but for `named`."""
     if config.kind not in kinds():
         yield f"questions.decontaminate: {config.kind} is no benchmark; {', '.join(kinds())} are"
-    named = {item for at in evaluated.items() for item in _benchmark_data(*at)}
     for item in _benchmark_data(config.name, config):
         if item not in named:
             yield f"{item}, or take {config.name} out of questions.decontaminate"
