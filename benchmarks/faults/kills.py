@@ -43,16 +43,15 @@ def kills(folder: Path, count: int, seed: int) -> Kills:
         process = start(outputs, log)
         try:
             process.wait(draw.expovariate(count / whole) if done < count else None)
+            break
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             done += 1
             reached += _stage(log)
             left += left_over(outputs)
-            continue
-        if process.returncode:
-            raise RuntimeError(f"it failed after {done} kills: {log.read_text(errors='replace')}")
-        break
+    if process.returncode:
+        raise RuntimeError(f"it failed after {done} kills: {log.read_text(errors='replace')}")
     seconds = time.monotonic() - began
     same = outcome(outputs) == outcome(folder / "undisturbed")
     return Kills(whole, done, same, seconds / whole - 1, left, tuple(dict.fromkeys(reached)))

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import random
 from collections import Counter
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
-from benchmarks.synthesis.engine import SimulatedPredictor
-from benchmarks.synthesis.loopback_server import Exchange, serve
-from benchmarks.synthesis.ours import Orchestration, make_cast
-from benchmarks.synthesis.world import CONTEXT, World
+from benchmarks.synthesis.loopback import connected, serving
+from benchmarks.synthesis.loopback_server import Exchange
+from benchmarks.synthesis.world import World
 from tessy.config import EngineConfig, ServeConfig
 from tessy.engines.loop import run
-from tessy.engines.vllm import VllmEngine, connect
 from tessy.records import Writer
 from tessy.synthesis.journal import Journal
 from tessy.synthesis.methods import METHODS
@@ -77,20 +74,12 @@ class Spoilt:
 def servers(folder: Path) -> Spoilt:
     """Synthesize to the end; `folder` receives the world and the journal."""
     world = World(folder, SAMPLES, SCALE)
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    server = context.Process(
-        target=serve, args=(folder, SAMPLES, SCALE, TOKEN_SECONDS, there, Spoiling)
-    )
-    server.start()
-    try:
-        ports: dict[Writer, int] = here.recv()
-        with Journal(folder / "journal.jsonl") as journal:
-            met = run(_synthesize(world, ports, journal), EngineConfig("vllm"))
-            done = [journal.trajectory(sample.task.key) for sample in world.samples]
-    finally:
-        server.terminate()
-        server.join()
+    with (
+        serving(folder, SAMPLES, SCALE, TOKEN_SECONDS, Spoiling) as ports,
+        Journal(folder / "journal.jsonl") as journal,
+    ):
+        met = run(_synthesize(world, ports, journal), EngineConfig("vllm"))
+        done = [journal.trajectory(sample.task.key) for sample in world.samples]
     return Spoilt(
         met,
         sum(one.finish != "complete" for one in done),
@@ -98,19 +87,13 @@ def servers(folder: Path) -> Spoilt:
     )
 
 
-async def _synthesize(world: World, ports: dict[Writer, int], journal: Journal) -> dict[str, int]:
-    async with AsyncExitStack() as stack:
-        engines: dict[Writer, VllmEngine] = {}
-        for writer, port in ports.items():
-            path, urls = world.models[writer].path, [f"http://127.0.0.1:{port}"]
-            engines[writer] = await connect(writer, path, Path(path), CONTEXT, urls, PATIENCE)
-            stack.push_async_callback(engines[writer].aclose)
-        predictors = {writer: SimulatedPredictor() for writer in engines}
-        cast = make_cast(world, engines, predictors, Orchestration(SAMPLES))
+async def _synthesize(
+    world: World, ports: Mapping[Writer, int], journal: Journal
+) -> dict[str, int]:
+    async with connected(world, ports, PATIENCE, SAMPLES) as cast:
         tasks = [sample.task for sample in world.samples]
-        await asyncio.wait_for(
-            make_samples(cast, METHODS["tessy"], tasks, journal, SAMPLES), timeout=300
-        )
-    counts = sum((engine.counts for engine in engines.values()), Counter[str]())
+        async with asyncio.timeout(300):
+            await make_samples(cast, METHODS["tessy"], tasks, journal, SAMPLES)
+    counts = sum((role.engine.counts for role in cast.roles.values()), Counter[str]())
     reasons = {name: n for name, n in counts.items() if name.startswith("retried_")}
     return {name.removeprefix("retried_"): n for name, n in sorted(reasons.items())}

@@ -31,7 +31,7 @@ def serve(
     scale: float,
     token_seconds: float,
     ports: Connection,
-    exchange: type[Exchange] | None = None,
+    exchange: type[Exchange],
 ) -> None:
     """Run until the process is ended. `ports` is sent the port of each role.
 
@@ -39,9 +39,9 @@ def serve(
         folder: of the world's tokenizers.
         n_samples, scale: of the world.
         token_seconds: between two tokens of a row.
-        exchange: how a connection is answered, if not faithfully.
+        exchange: how a connection is answered.
     """
-    asyncio.run(_serve(World(folder, n_samples, scale), token_seconds, ports, exchange or Exchange))
+    asyncio.run(_serve(World(folder, n_samples, scale), token_seconds, ports, exchange))
 
 
 async def _serve(
